@@ -1,0 +1,180 @@
+package scaler
+
+import (
+	"math"
+	"time"
+)
+
+// Decide answers how many instances should run. It is pure, and total for every
+// policy that [Parse] returns, whatever the observation.
+//
+// Utilisation compares the load with what the instances without the buffer
+// carry, and need is the fewest instances that keep it at or below the up
+// threshold. So sizing and threshold cannot disagree, and an action down never
+// provokes one up.
+func Decide(p Policy, o Observation) Decision {
+	d := measure(&p, &o)
+	switch {
+	case !p.Enabled:
+		return d.hold(RuleDisabled)
+	case o.Desired < p.MinInstances:
+		return d.to(RuleBelowMin, p.MinInstances)
+	case o.Desired > p.MaxInstances:
+		return d.to(RuleAboveMax, p.MaxInstances)
+	case !d.Known:
+		return d.hold(RuleNoData)
+	case o.Desired == 0 && d.Load > 0:
+		return d.to(RuleActivate, d.Goal)
+	case o.Desired == 0:
+		return d.hold(RuleAtZero)
+	case !d.Active && o.Desired > p.MinInstances:
+		return d.to(RuleInactive, p.MinInstances)
+	case d.Goal > o.Desired:
+		if d.Wait = o.remaining(o.LastUp, p.ScaleUpCooldown); d.Wait > 0 {
+			return d.hold(RuleHold)
+		}
+		return d.to(RuleUp, step(o.Desired, d.Goal, p.ScaleUpStep))
+	case d.Goal < o.Desired && d.Utilisation < p.ScaleDownThreshold:
+		if d.Wait = o.remaining(o.LastChange, p.ScaleDownCooldown); d.Wait > 0 {
+			return d.hold(RuleHold)
+		}
+		if covered, _ := o.watched(o.Now.Add(-settleTime)); !covered {
+			return d.hold(RuleSettling)
+		}
+		return d.to(RuleDown, step(o.Desired, d.Goal, p.ScaleDownStep))
+	default:
+		return d.hold(RuleHold)
+	}
+}
+
+// measure fills in what every rule looks at.
+func measure(p *Policy, o *Observation) Decision {
+	d := Decision{
+		Desired: o.Desired, Count: o.Desired, Goal: o.Desired,
+		MinInstances: p.MinInstances, MaxInstances: p.MaxInstances, BufferInstances: p.BufferInstances,
+		Metric: p.Metric, Target: p.Target,
+		ScaleUpThreshold: p.ScaleUpThreshold, ScaleDownThreshold: p.ScaleDownThreshold,
+		StopAfterInactive: p.StopAfterInactive,
+	}
+	d.Load, d.Known = o.load()
+	if !d.Known {
+		return d
+	}
+	d.Demand = d.Load / p.Target
+	d.Utilisation = d.Demand / math.Max(float64(o.Desired-p.BufferInstances), 1)
+	d.Active = d.Load > 0
+	if !d.Active {
+		_, idle := o.watched(o.Now.Add(-p.StopAfterInactive))
+		d.Active = !idle
+	}
+	d.Goal = 0
+	if d.Active {
+		d.Goal = need(d.Demand, p.ScaleUpThreshold, p.MaxInstances) + p.BufferInstances
+	}
+	d.Goal = min(max(d.Goal, p.MinInstances), p.MaxInstances)
+	return d
+}
+
+// need is the fewest instances that keep utilisation at or below the threshold,
+// at most limit. A hair above a whole number is that number: 27 requests on a
+// target of 10 fill 3 instances to 0.9, though (27/10)/0.9 is 3.0000000000000004.
+func need(demand, threshold float64, limit int) int {
+	n := math.Ceil(demand/threshold - 1e-9)
+	return int(math.Max(1, math.Min(n, float64(limit))))
+}
+
+// step moves from one count towards another by at most size, or all the way
+// when size is 0.
+func step(from, to, size int) int {
+	if size == 0 {
+		return to
+	}
+	return max(from-size, min(to, from+size))
+}
+
+// Direction is where a decision moves the count.
+type Direction string
+
+// The directions.
+const (
+	Up   Direction = "up"
+	Down Direction = "down"
+	None Direction = "none"
+)
+
+// Rule names the rule that a decision was made by.
+type Rule string
+
+// The rules, in the order in which [Decide] tries them.
+const (
+	RuleDisabled Rule = "disabled"  // 1: hold
+	RuleBelowMin Rule = "below_min" // 2: up to the minimum, without cooldown
+	RuleAboveMax Rule = "above_max" // 3: down to the maximum, without cooldown
+	RuleNoData   Rule = "no_data"   // 4: hold, for absent data never scales
+	RuleActivate Rule = "activate"  // 5: from zero to the goal, without cooldown or step
+	RuleAtZero   Rule = "at_zero"   // 5: hold at zero without load
+	RuleInactive Rule = "inactive"  // 6: down to the minimum, without cooldown or step
+	RuleUp       Rule = "up"        // 7: up by at most a step
+	RuleDown     Rule = "down"      // 8: down by at most a step
+	RuleSettling Rule = "settling"  // 8: hold until the load was watched for a minute
+	RuleHold     Rule = "hold"      // 9: hold, or wait for a cooldown
+)
+
+// Decision is an answer of [Decide] with everything that explains it.
+type Decision struct {
+	// Count is how many instances should run.
+	Count int
+	// Desired is the count before the decision.
+	Desired int
+	// Direction is where Count lies from Desired.
+	Direction Direction
+	// Rule is the rule that fired.
+	Rule Rule
+	// Wait is how long a cooldown still holds the count back.
+	Wait time.Duration
+
+	// Known tells whether the load is known; without it Load, Demand and
+	// Utilisation are 0 and say nothing.
+	Known bool
+	// Load is the load in the policy's metric.
+	Load float64
+	// Demand is the load in instances at 100 %.
+	Demand float64
+	// Utilisation is the demand on each instance besides the buffer.
+	Utilisation float64
+	// Active tells whether there was load within StopAfterInactive, or might
+	// have been.
+	Active bool
+	// Goal is the count that the load calls for, within the bounds.
+	Goal int
+
+	// What the policy said, with any override applied.
+	MinInstances       int
+	MaxInstances       int
+	BufferInstances    int
+	Metric             Metric
+	Target             float64
+	ScaleUpThreshold   float64
+	ScaleDownThreshold float64
+	StopAfterInactive  time.Duration
+}
+
+func (d Decision) to(rule Rule, count int) Decision {
+	d.Rule, d.Count = rule, count
+	switch {
+	case count > d.Desired:
+		d.Direction = Up
+	case count < d.Desired:
+		d.Direction = Down
+	default:
+		d.Direction = None
+	}
+	return d
+}
+
+func (d Decision) hold(rule Rule) Decision { return d.to(rule, d.Desired) }
+
+// StartsUpCooldown tells whether the decision starts the up cooldown. Waking an
+// app and correcting bounds do not, so that a burst behind the first request is
+// not left waiting.
+func (d Decision) StartsUpCooldown() bool { return d.Rule == RuleUp }

@@ -1,0 +1,346 @@
+// Package nomadtest runs a real Nomad for tests and demonstrations.
+package nomadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+)
+
+// Agent is a Nomad agent that is server and client in one, listening on
+// loopback and running tasks with raw_exec.
+type Agent struct {
+	// Address is the URL of its HTTP API.
+	Address string
+	// Token is the management token; "" without ACLs.
+	Token string
+	// API is Nomad's own client of it.
+	API *api.Client
+	// Client is nomadscale's client of it.
+	Client *nomad.Client
+
+	binary string
+	dir    string
+	config string
+	cmd    *exec.Cmd
+	exited chan struct{}
+}
+
+// Options vary an agent.
+type Options struct {
+	// ACL turns access control on and bootstraps a management token.
+	ACL bool
+	// Config is more of the agent's configuration, in HCL.
+	Config string
+	// Dir is where the agent keeps its data and its log.
+	Dir string
+}
+
+// Start runs an agent until the test ends.
+func Start(t testing.TB, options ...Options) *Agent {
+	t.Helper()
+	var o Options
+	if len(options) > 0 {
+		o = options[0]
+	}
+	binary := Tool(t, "nomad")
+	// Not t.TempDir: paths of sockets under it would be too long.
+	dir, err := os.MkdirTemp("", "nomad")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Dir = dir
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	a, err := Run(ctx, binary, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.Stop(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("the end of the agent's log:\n%s", a.Log(4000))
+		}
+	})
+	return a
+}
+
+const (
+	startTimeout = 60 * time.Second
+	stopTimeout  = 30 * time.Second
+)
+
+// Run starts an agent from a binary of Nomad and waits until it can place
+// tasks. The caller stops it.
+func Run(ctx context.Context, binary string, o Options) (*Agent, error) {
+	ports, err := freePorts(3)
+	if err != nil {
+		return nil, err
+	}
+	a := &Agent{
+		Address: fmt.Sprintf("http://127.0.0.1:%d", ports[0]),
+		binary:  binary,
+		dir:     o.Dir,
+		config:  filepath.Join(o.Dir, "agent.hcl"),
+	}
+	config := fmt.Sprintf(agentConfig, filepath.Join(o.Dir, "data"), ports[0], ports[1], ports[2], ports[1], ports[2], o.ACL) + o.Config
+	if err := os.WriteFile(a.config, []byte(config), 0o600); err != nil {
+		return nil, fmt.Errorf("writing the agent's configuration: %w", err)
+	}
+	if err := a.spawn(); err != nil {
+		return nil, err
+	}
+	if err := a.connect(); err != nil {
+		return nil, errors.Join(err, a.Stop())
+	}
+	if o.ACL {
+		if err := a.bootstrap(ctx); err != nil {
+			return nil, errors.Join(err, a.Stop())
+		}
+	}
+	if err := a.Ready(ctx); err != nil {
+		return nil, errors.Join(err, fmt.Errorf("the end of the agent's log:\n%s", a.Log(4000)), a.Stop())
+	}
+	return a, nil
+}
+
+// The denied fingerprints ask addresses outside of the machine.
+const agentConfig = `
+data_dir   = %q
+bind_addr  = "127.0.0.1"
+log_level  = "INFO"
+disable_update_check = true
+leave_on_terminate   = false
+
+ports {
+  http = %d
+  rpc  = %d
+  serf = %d
+}
+advertise {
+  http = "127.0.0.1"
+  rpc  = "127.0.0.1:%d"
+  serf = "127.0.0.1:%d"
+}
+server {
+  enabled          = true
+  bootstrap_expect = 1
+  raft_multiplier  = 1
+}
+client {
+  enabled             = true
+  network_interface   = "lo"
+  cpu_total_compute   = 100000
+  memory_total_mb     = 100000
+  min_dynamic_port    = 20000
+  max_dynamic_port    = 32000
+  options = {
+    "fingerprint.denylist" = "env_aws,env_gce,env_azure,env_digitalocean,consul,vault"
+  }
+}
+plugin "raw_exec" {
+  config { enabled = true }
+}
+consul { client_auto_join = false }
+acl { enabled = %t }
+`
+
+func (a *Agent) spawn() error {
+	log, err := os.OpenFile(filepath.Join(a.dir, "agent.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("opening the agent's log: %w", err)
+	}
+	defer log.Close()
+	a.cmd = exec.Command(a.binary, "agent", "-config", a.config)
+	a.cmd.Stdout, a.cmd.Stderr = log, log
+	a.cmd.Env = environment()
+	// Its own group, so that an interrupt from the keyboard does not reach it
+	// before the jobs are stopped.
+	a.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := a.cmd.Start(); err != nil {
+		return fmt.Errorf("starting Nomad: %w", err)
+	}
+	a.exited = make(chan struct{})
+	go func(cmd *exec.Cmd, exited chan struct{}) {
+		_ = cmd.Wait()
+		close(exited)
+	}(a.cmd, a.exited)
+	return nil
+}
+
+// environment is this process's without the NOMAD_* variables, which would
+// point the agent elsewhere.
+func environment() []string {
+	var env []string
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "NOMAD_") {
+			env = append(env, e)
+		}
+	}
+	return env
+}
+
+func (a *Agent) connect() (err error) {
+	config := &api.Config{Address: a.Address, SecretID: a.Token}
+	if a.API, err = api.NewClient(config); err != nil {
+		return fmt.Errorf("connecting to the agent: %w", err)
+	}
+	a.Client, err = nomad.New(config)
+	return err
+}
+
+func (a *Agent) bootstrap(ctx context.Context) error {
+	return a.poll(ctx, "bootstrapping ACLs", func() error {
+		token, _, err := a.API.ACLTokens().Bootstrap(nil)
+		if err != nil {
+			return err
+		}
+		a.Token = token.SecretID
+		return a.connect()
+	})
+}
+
+// Ready waits until the agent can place tasks.
+func (a *Agent) Ready(ctx context.Context) error {
+	return a.poll(ctx, "waiting for a ready node", func() error {
+		nodes, _, err := a.API.Nodes().List(nil)
+		if err != nil {
+			return err
+		}
+		for _, node := range nodes {
+			if node.Status == api.NodeStatusReady && node.Drivers["raw_exec"] != nil && node.Drivers["raw_exec"].Healthy {
+				return nil
+			}
+		}
+		return errors.New("no node is ready with raw_exec")
+	})
+}
+
+// poll tries until it works, the context ends or the agent exits.
+func (a *Agent) poll(ctx context.Context, doing string, try func() error) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w", doing, err)
+		case <-a.exited:
+			return fmt.Errorf("%s: the agent has exited:\n%s", doing, a.Log(4000))
+		case <-tick.C:
+		}
+	}
+}
+
+// Kill ends the agent at once; its tasks run on.
+func (a *Agent) Kill() {
+	_ = a.cmd.Process.Kill()
+	<-a.exited
+}
+
+// Restart starts an agent that was killed, on the data that it left.
+func (a *Agent) Restart(ctx context.Context) error {
+	if err := a.spawn(); err != nil {
+		return err
+	}
+	return a.Ready(ctx)
+}
+
+// Stop ends every job and the agent, and releases what it mounted.
+func (a *Agent) Stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	err := a.StopJobs(ctx)
+	_ = a.cmd.Process.Signal(os.Interrupt)
+	select {
+	case <-a.exited:
+	case <-ctx.Done():
+		a.Kill()
+	}
+	a.unmount()
+	return err
+}
+
+// StopJobs purges every job and waits until nothing of it runs. Shutdown delays
+// are cut short.
+func (a *Agent) StopJobs(ctx context.Context) error {
+	all := (&api.QueryOptions{Namespace: api.AllNamespacesNamespace}).WithContext(ctx)
+	return a.poll(ctx, "stopping the jobs", func() error {
+		jobs, _, err := a.API.Jobs().List(all)
+		if err != nil {
+			return err
+		}
+		for _, job := range jobs {
+			options := &api.DeregisterOptions{Purge: true, NoShutdownDelay: true}
+			if _, _, err := a.API.Jobs().DeregisterOpts(job.ID, options, (&api.WriteOptions{Namespace: job.Namespace}).WithContext(ctx)); err != nil {
+				return err
+			}
+		}
+		allocations, _, err := a.API.Allocations().List(all)
+		if err != nil {
+			return err
+		}
+		for _, allocation := range allocations {
+			switch allocation.ClientStatus {
+			case api.AllocClientStatusPending, api.AllocClientStatusRunning:
+				return fmt.Errorf("allocation %s of job %s is %s", allocation.ID, allocation.JobID, allocation.ClientStatus)
+			}
+		}
+		return nil
+	})
+}
+
+// unmount releases the memory file systems of allocation directories, which a
+// killed agent leaves mounted.
+func (a *Agent) unmount() {
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if fields := strings.Fields(line); len(fields) > 1 && strings.HasPrefix(fields[1], a.dir) {
+			_ = exec.Command("umount", fields[1]).Run()
+		}
+	}
+}
+
+// Log returns the last bytes of the agent's log.
+func (a *Agent) Log(bytes int) string {
+	log, err := os.ReadFile(filepath.Join(a.dir, "agent.log"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(log[max(0, len(log)-bytes):])
+}
+
+// freePorts returns ports of loopback that nothing listens on.
+func freePorts(n int) ([]int, error) {
+	ports := make([]int, n)
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("finding a free port: %w", err)
+		}
+		defer l.Close()
+		ports[i] = l.Addr().(*net.TCPAddr).Port
+	}
+	return ports, nil
+}
