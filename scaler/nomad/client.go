@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -17,9 +18,16 @@ type Client struct {
 	api *api.Client
 }
 
-// DefaultConfig is the configuration that the NOMAD_* variables describe. In a
-// task it prefers the task's own socket to the servers' address.
-func DefaultConfig() *api.Config { return api.DefaultConfig() }
+// DefaultConfig is the configuration that the NOMAD_* variables describe. A task
+// whose NOMAD_ADDR is not set speaks through its own socket, with its workload
+// identity.
+func DefaultConfig() *api.Config {
+	config := api.DefaultConfig()
+	if socket := os.Getenv("NOMAD_UNIX_ADDR"); socket != "" && os.Getenv("NOMAD_ADDR") == "" {
+		config.Address = socket
+	}
+	return config
+}
 
 // New returns a client. It does not talk to Nomad yet.
 func New(config *api.Config) (*Client, error) {

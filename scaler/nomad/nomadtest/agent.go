@@ -31,17 +31,18 @@ type Agent struct {
 	// Client is nomadscale's client of it.
 	Client *nomad.Client
 
-	binary string
-	dir    string
-	config string
-	cmd    *exec.Cmd
-	exited chan struct{}
+	dir     string
+	command []string
+	cmd     *exec.Cmd
+	exited  chan struct{}
 }
 
 // Options vary an agent.
 type Options struct {
 	// ACL turns access control on and bootstraps a management token.
 	ACL bool
+	// Durable keeps the state on disk, for a test that restarts the agent.
+	Durable bool
 	// Config is more of the agent's configuration, in HCL.
 	Config string
 	// Dir is where the agent keeps its data and its log.
@@ -94,12 +95,14 @@ func Run(ctx context.Context, binary string, o Options) (*Agent, error) {
 	}
 	a := &Agent{
 		Address: fmt.Sprintf("http://127.0.0.1:%d", ports[0]),
-		binary:  binary,
 		dir:     o.Dir,
-		config:  filepath.Join(o.Dir, "agent.hcl"),
+		command: []string{binary, "agent", "-config", filepath.Join(o.Dir, "agent.hcl")},
+	}
+	if !o.Durable {
+		a.command = append(a.command, "-dev")
 	}
 	config := fmt.Sprintf(agentConfig, filepath.Join(o.Dir, "data"), ports[0], ports[1], ports[2], ports[1], ports[2], o.ACL) + o.Config
-	if err := os.WriteFile(a.config, []byte(config), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(o.Dir, "agent.hcl"), []byte(config), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the agent's configuration: %w", err)
 	}
 	if err := a.spawn(); err != nil {
@@ -166,7 +169,7 @@ func (a *Agent) spawn() error {
 		return fmt.Errorf("opening the agent's log: %w", err)
 	}
 	defer log.Close()
-	a.cmd = exec.Command(a.binary, "agent", "-config", a.config)
+	a.cmd = exec.Command(a.command[0], a.command[1:]...)
 	a.cmd.Stdout, a.cmd.Stderr = log, log
 	a.cmd.Env = environment()
 	// Its own group, so that an interrupt from the keyboard does not reach it

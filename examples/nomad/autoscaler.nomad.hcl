@@ -1,0 +1,77 @@
+# The Nomad Autoscaler with nomadscale's plugins, as a Nomad job.
+#
+# plugin_dir holds the nomadscale binary under that name. The agent speaks to
+# Nomad through the task's own socket, with the job's workload identity; with
+# ACLs on, attach the policy of autoscaler.policy.hcl to the job:
+#
+#   nomad acl policy apply -namespace default -job nomad-autoscaler \
+#     nomad-autoscaler autoscaler.policy.hcl
+
+variable "autoscaler" {
+  type        = string
+  description = "Path of the nomad-autoscaler binary."
+  default     = "/usr/local/bin/nomad-autoscaler"
+}
+
+variable "plugin_dir" {
+  type        = string
+  description = "Directory that holds the nomadscale binary."
+  default     = "/opt/nomad-autoscaler/plugins"
+}
+
+job "nomad-autoscaler" {
+  group "agent" {
+    network {
+      port "http" {}
+    }
+
+    task "agent" {
+      driver = "raw_exec"
+
+      config {
+        command = var.autoscaler
+        args    = ["agent", "-config", "${NOMAD_TASK_DIR}/agent.hcl"]
+      }
+
+      identity {
+        env = true
+      }
+
+      template {
+        destination = "${NOMAD_TASK_DIR}/agent.hcl"
+        data        = <<-EOF
+          plugin_dir = "${var.plugin_dir}"
+
+          http {
+            bind_address = "{{ env "NOMAD_IP_http" }}"
+            bind_port    = {{ env "NOMAD_PORT_http" }}
+          }
+
+          nomad {
+            address   = "unix://{{ env "NOMAD_SECRETS_DIR" }}/api.sock"
+            namespace = "*"
+          }
+
+          strategy "nomadscale" {
+            driver = "nomadscale"
+            args   = ["strategy"]
+          }
+
+          # Finds the gateways by the name of their service.
+          apm "nomadscale" {
+            driver = "nomadscale"
+            args   = ["apm"]
+            config = {
+              gateway_service = "nomadscale-gateway-admin"
+            }
+          }
+        EOF
+      }
+
+      resources {
+        cpu    = 200
+        memory = 256
+      }
+    }
+  }
+}

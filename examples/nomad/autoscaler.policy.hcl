@@ -1,0 +1,11 @@
+# What the autoscaler's agent and nomadscale's plugins may do in a namespace of
+# apps. Repeat the block for each namespace, or name them with a pattern.
+namespace "*" {
+  capabilities = [
+    "list-scaling-policies", # the agent: find the policies
+    "read-scaling-policy",   # the agent: read each of them
+    "read-job-scaling",      # the agent and the strategy: the count and the history
+    "scale-job",             # the agent: change the count
+    "read-job",              # the apm: find the gateways by their service
+  ]
+}

@@ -1,0 +1,55 @@
+// Package nomadplugin adapts nomadscale to the Nomad Autoscaler: a strategy
+// that decides, and an APM that asks the gateways for the load.
+//
+// The agent answers an error whose text contains "EOF" or "connection refused"
+// by stopping every policy of the cluster, and an empty series by giving up the
+// evaluation. So nothing here returns either: see clean and [APM.Query].
+package nomadplugin
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/nomad-autoscaler/plugins"
+	"github.com/hashicorp/nomad-autoscaler/plugins/base"
+	"github.com/hashicorp/nomad-autoscaler/sdk"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+)
+
+// Started reports whether the autoscaler's agent has started this process.
+func Started() bool {
+	return os.Getenv(plugins.Handshake.MagicCookieKey) == plugins.Handshake.MagicCookieValue
+}
+
+// Serve serves the plugin that the args of its block name, until the agent ends
+// it. It returns an error when they name none.
+func Serve(args []string) error {
+	factories := map[string]plugins.PluginFactory{
+		sdk.PluginTypeStrategy: func(log hclog.Logger) any { return NewStrategy(log) },
+		sdk.PluginTypeAPM:      func(log hclog.Logger) any { return NewAPM(log) },
+	}
+	if len(args) == 1 && factories[args[0]] != nil {
+		plugins.Serve(factories[args[0]])
+		return nil
+	}
+	return fmt.Errorf("the plugin block's args are %q: they must be [%q] in a strategy block and [%q] in an apm block", args, sdk.PluginTypeStrategy, sdk.PluginTypeAPM)
+}
+
+// info describes a plugin to the agent, which insists on the driver's name.
+func info(kind string) (*base.PluginInfo, error) {
+	return &base.PluginInfo{Name: nomad.Driver, PluginType: kind}, nil
+}
+
+// clean rewords an error that the agent would take for a reason to stop every
+// policy. It matches on the text, in whatever an error wraps or quotes.
+func clean(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s", cleaner.Replace(err.Error()))
+}
+
+var cleaner = strings.NewReplacer("EOF", "end of file", "connection refused", "connection not accepted")

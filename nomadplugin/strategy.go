@@ -1,0 +1,122 @@
+package nomadplugin
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/nomad-autoscaler/plugins/base"
+	"github.com/hashicorp/nomad-autoscaler/sdk"
+	agent "github.com/hashicorp/nomad-autoscaler/sdk/helper/nomad"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+)
+
+// runTimeout bounds one run. The agent sets no limit of its own, and one run
+// that hangs keeps every policy from being updated.
+const runTimeout = 2 * time.Second
+
+// Strategy decides by the policy in the check's strategy block. It asks Nomad
+// for the desired count and the group's history and does not go by the count
+// that the agent hands it, which leaves out instances that are starting.
+type Strategy struct {
+	log   hclog.Logger
+	now   func() time.Time
+	nomad atomic.Pointer[nomad.Client]
+	cache policyCache
+}
+
+// NewStrategy returns a strategy that has no configuration yet.
+func NewStrategy(log hclog.Logger) *Strategy {
+	return &Strategy{log: log, now: time.Now}
+}
+
+// PluginInfo tells the agent what this is.
+func (s *Strategy) PluginInfo() (*base.PluginInfo, error) { return info(sdk.PluginTypeStrategy) }
+
+// SetConfig takes Nomad's address and token from the agent's configuration. The
+// agent calls it again when it reloads.
+func (s *Strategy) SetConfig(config map[string]string) error {
+	client, err := nomad.New(agent.ConfigFromNamespacedMap(config))
+	if err != nil {
+		return clean(err)
+	}
+	s.nomad.Store(client)
+	return nil
+}
+
+// Run decides. When Nomad does not answer, the decision is to hold; a policy
+// that cannot be used is an error, which the agent logs and does not act on.
+func (s *Strategy) Run(eval *sdk.ScalingCheckEvaluation, _ int64) (*sdk.ScalingCheckEvaluation, error) {
+	policy, err := s.cache.parse(eval.Check.Strategy.Config)
+	if err != nil {
+		return nil, clean(fmt.Errorf("policy of check %q: %w", eval.Check.Name, err))
+	}
+	log := s.log.With("namespace", policy.Namespace, "job", policy.Job, "group", policy.Group)
+	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
+	defer cancel()
+	status, err := s.nomad.Load().Status(ctx, policy)
+	if err != nil {
+		err = clean(err)
+		log.Warn("holding the count: Nomad has not told the desired count", "error", err)
+		eval.Action = &sdk.ScalingAction{Direction: sdk.ScaleDirectionNone, Reason: err.Error()}
+		return eval, nil
+	}
+	decision := scaler.Decide(policy, scaler.Observation{
+		Now:        s.now(),
+		Desired:    status.Desired,
+		Series:     series(eval.Metrics),
+		LastUp:     status.History.LastUp,
+		LastChange: status.History.LastChange,
+	})
+	log.Debug("decided", "rule", decision.Rule, "desired", decision.Desired, "count", decision.Count,
+		"load", decision.Load, "utilisation", decision.Utilisation, "reason", decision.Reason())
+	eval.Action = &sdk.ScalingAction{
+		Count:     int64(decision.Count),
+		Direction: directions[decision.Direction],
+		Reason:    decision.Reason(),
+		Meta:      nomad.Meta(decision, status.History),
+	}
+	return eval, nil
+}
+
+var directions = map[scaler.Direction]sdk.ScaleDirection{
+	scaler.Up:   sdk.ScaleDirectionUp,
+	scaler.Down: sdk.ScaleDirectionDown,
+	scaler.None: sdk.ScaleDirectionNone,
+}
+
+func series(metrics sdk.TimestampedMetrics) []scaler.Sample {
+	samples := make([]scaler.Sample, len(metrics))
+	for i, m := range metrics {
+		samples[i] = scaler.Sample{Time: m.Timestamp, Value: m.Value}
+	}
+	return samples
+}
+
+// policyCache keeps the parsed policy of each app for as long as its document
+// stays the same. It is safe for concurrent use.
+type policyCache struct{ byApp sync.Map }
+
+type cachedPolicy struct {
+	document scaler.Document
+	policy   scaler.Policy
+}
+
+func (c *policyCache) parse(document scaler.Document) (scaler.Policy, error) {
+	app := document["namespace"] + "/" + document["job"] + "/" + document["group"]
+	if cached, ok := c.byApp.Load(app); ok && maps.Equal(cached.(cachedPolicy).document, document) {
+		return cached.(cachedPolicy).policy, nil
+	}
+	policy, err := scaler.Parse(document)
+	if err != nil {
+		return scaler.Policy{}, err
+	}
+	c.byApp.Store(app, cachedPolicy{document: maps.Clone(document), policy: policy})
+	return policy, nil
+}

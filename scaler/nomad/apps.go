@@ -1,0 +1,134 @@
+package nomad
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+)
+
+// App is a group with a nomadscale policy.
+type App struct {
+	// Namespace, Job and Group name it, as the scaling block's target says.
+	Namespace, Job, Group string
+	// Policy is its policy, unless Err says why there is none.
+	Policy scaler.Policy
+	// Err is what is wrong with the policy, or nil.
+	Err error
+}
+
+// Name is <namespace>/<job>/<group>.
+func (a App) Name() string { return a.Namespace + "/" + a.Job + "/" + a.Group }
+
+// retryPause is the time between two tries to reach Nomad.
+const retryPause = time.Second
+
+// WatchApps reports all apps of all namespaces now and whenever one changes,
+// until the context ends. One query waits for all of them. Failures are
+// reported too, and the watch goes on.
+func (c *Client) WatchApps(ctx context.Context, report func([]App), failed func(error)) {
+	w := appWatch{client: c, policies: make(map[string]watchedPolicy)}
+	for ctx.Err() == nil {
+		changed, err := w.next(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			failed(err)
+			wait(ctx, retryPause)
+		case changed:
+			report(w.apps())
+		}
+	}
+}
+
+// appWatch keeps the policies that it has read, so that a change of one costs
+// one read.
+type appWatch struct {
+	client   *Client
+	index    uint64
+	policies map[string]watchedPolicy
+}
+
+type watchedPolicy struct {
+	index uint64
+	app   App
+	// foreign policies use another strategy.
+	foreign bool
+}
+
+// next waits for a change and reads what has changed.
+func (w *appWatch) next(ctx context.Context) (changed bool, err error) {
+	query := reading(ctx, api.AllNamespacesNamespace)
+	query.WaitIndex = w.index
+	stubs, meta, err := w.client.api.Scaling().ListPolicies(query)
+	if err != nil {
+		return false, explain(err, "listing scaling policies")
+	}
+	seen := make(map[string]bool, len(stubs))
+	for _, stub := range stubs {
+		seen[stub.ID] = true
+		if w.policies[stub.ID].index == stub.ModifyIndex {
+			continue
+		}
+		policy, err := w.read(ctx, stub)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		w.policies[stub.ID] = policy
+		changed = true
+	}
+	for id := range w.policies {
+		if !seen[id] {
+			delete(w.policies, id)
+			changed = true
+		}
+	}
+	changed = changed || w.index == 0
+	// An index that goes back means that the servers have lost their state.
+	if w.index = meta.LastIndex; w.index == 0 {
+		w.index = 1
+	}
+	return changed, nil
+}
+
+func (w *appWatch) read(ctx context.Context, stub *api.ScalingPolicyListStub) (watchedPolicy, error) {
+	namespace := stub.Target["Namespace"]
+	block, _, err := w.client.api.Scaling().GetPolicy(stub.ID, reading(ctx, namespace))
+	if err != nil {
+		return watchedPolicy{}, explain(err, "reading scaling policy %s", stub.ID)
+	}
+	policy := watchedPolicy{
+		index: stub.ModifyIndex,
+		app:   App{Namespace: namespace, Job: stub.Target["Job"], Group: stub.Target["Group"]},
+	}
+	parsed, err := ParseBlock(block)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		policy.foreign = true
+	case err != nil:
+		policy.app.Err = err
+	case parsed.Policy.App() != policy.app.Name():
+		policy.app.Err = fmt.Errorf("the policy names %s as its target, but stands in %s", parsed.Policy.App(), policy.app.Name())
+	default:
+		policy.app.Policy = parsed.Policy
+	}
+	return policy, nil
+}
+
+func (w *appWatch) apps() []App {
+	apps := make([]App, 0, len(w.policies))
+	for _, policy := range w.policies {
+		if !policy.foreign {
+			apps = append(apps, policy.app)
+		}
+	}
+	return apps
+}

@@ -1,0 +1,120 @@
+package nomad
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+)
+
+// The keys of a scaling event's meta that nomadscale writes.
+const (
+	metaRule        = "nomadscale.rule"
+	metaLoad        = "nomadscale.load"
+	metaDemand      = "nomadscale.demand"
+	metaUtilisation = "nomadscale.utilisation"
+	metaGoal        = "nomadscale.goal"
+	metaLastUp      = "nomadscale.last_up"
+	metaLastChange  = "nomadscale.last_change"
+)
+
+// Action is one change of a group's count, from its scaling events.
+type Action struct {
+	Time     time.Time
+	From, To int
+	// Rule is the rule of the decision; "" for a change by hand.
+	Rule scaler.Rule
+	// Reason is the event's message.
+	Reason string
+}
+
+// startsUpCooldown: an action up by hand does, like one by rule 7.
+func (a Action) startsUpCooldown() bool {
+	return a.To > a.From && (a.Rule == "" || a.Rule == scaler.RuleUp)
+}
+
+// History is what the scaling events of a group tell of its past. Nomad keeps
+// 20 of them, replicated, so it survives every restart.
+type History struct {
+	// LastUp and LastChange are as in [scaler.Observation].
+	LastUp, LastChange time.Time
+	// LastAction is the newest change of the count, or nil.
+	LastAction *Action
+}
+
+// readHistory reads the scaling events of a group, in any order. The moments
+// that an event repeats in its meta stand in for events that Nomad has dropped.
+func readHistory(events []api.ScalingEvent) History {
+	events = slices.Clone(events)
+	slices.SortStableFunc(events, func(a, b api.ScalingEvent) int { return int(int64(a.Time) - int64(b.Time)) })
+	var h History
+	for _, event := range events {
+		h.LastUp = latest(h.LastUp, metaTime(event, metaLastUp))
+		h.LastChange = latest(h.LastChange, metaTime(event, metaLastChange))
+		action, ok := readAction(event)
+		if !ok {
+			continue
+		}
+		h.LastAction = &action
+		h.LastChange = latest(h.LastChange, action.Time)
+		if action.startsUpCooldown() {
+			h.LastUp = latest(h.LastUp, action.Time)
+		}
+	}
+	return h
+}
+
+// readAction reads the change of the count in an event; false when it has none.
+func readAction(event api.ScalingEvent) (Action, bool) {
+	if event.Error || event.Count == nil || *event.Count == event.PreviousCount {
+		return Action{}, false
+	}
+	rule, _ := event.Meta[metaRule].(string)
+	return Action{
+		Time:   time.Unix(0, int64(event.Time)),
+		From:   int(event.PreviousCount),
+		To:     int(*event.Count),
+		Rule:   scaler.Rule(rule),
+		Reason: event.Message,
+	}, true
+}
+
+// Meta is what a scaling event says of the decision behind it and of the
+// actions before it.
+func Meta(d scaler.Decision, h History) map[string]any {
+	meta := map[string]any{
+		metaRule:        string(d.Rule),
+		metaLoad:        round(d.Load),
+		metaDemand:      round(d.Demand),
+		metaUtilisation: round(d.Utilisation),
+		metaGoal:        strconv.Itoa(d.Goal),
+	}
+	for key, moment := range map[string]time.Time{metaLastUp: h.LastUp, metaLastChange: h.LastChange} {
+		if !moment.IsZero() {
+			meta[key] = moment.UTC().Format(time.RFC3339Nano)
+		}
+	}
+	return meta
+}
+
+func metaTime(event api.ScalingEvent, key string) time.Time {
+	value, _ := event.Meta[key].(string)
+	moment, err := time.Parse(time.RFC3339Nano, value)
+	if err != nil {
+		return time.Time{}
+	}
+	return moment
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func round(n float64) string { return fmt.Sprintf("%.3g", n) }

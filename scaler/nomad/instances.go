@@ -1,0 +1,167 @@
+package nomad
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+)
+
+// Instance is an allocation of a group, as far as serving requests goes.
+type Instance struct {
+	// ID is the allocation's ID.
+	ID string
+	// Namespace, Job and Group name the app.
+	Namespace, Job, Group string
+	// Index is the allocation's index within the group. Nomad stops the
+	// highest first.
+	Index int
+	// Ports are the addresses by port label, in the order of the job.
+	Ports []Port
+	// Stopping tells that Nomad wants it stopped, or will not have it back.
+	Stopping bool
+	// Gone tells that it has ended.
+	Gone bool
+	// ModifyIndex orders what is said of the same allocation.
+	ModifyIndex uint64
+}
+
+// App is <namespace>/<job>/<group>.
+func (i Instance) App() string { return i.Namespace + "/" + i.Job + "/" + i.Group }
+
+// Port is a labelled port of an allocation.
+type Port struct{ Label, Address string }
+
+// Address is where the port of that label listens; "" takes the first port. It
+// is "" when there is no such port.
+func (i Instance) Address(label string) string {
+	for _, port := range i.Ports {
+		if label == "" || port.Label == label {
+			return port.Address
+		}
+	}
+	return ""
+}
+
+// InstanceWatcher is told of instances.
+type InstanceWatcher interface {
+	// Replace says that these are all instances there are.
+	Replace([]Instance)
+	// Update says that one instance is new or has changed.
+	Update(Instance)
+	// Lost says that nothing is known of what happens from now on, until the
+	// next Replace.
+	Lost(error)
+}
+
+// relistInterval bounds how long an event that got lost goes unnoticed: the
+// stream is not durable and its buffer holds 100 events.
+const relistInterval = 30 * time.Second
+
+// WatchInstances tells w of the allocations of all namespaces until the context
+// ends: a list, and then every change as Nomad decides it.
+func (c *Client) WatchInstances(ctx context.Context, w InstanceWatcher) {
+	for ctx.Err() == nil {
+		if err := c.watchInstances(ctx, w); err != nil && ctx.Err() == nil {
+			w.Lost(err)
+			wait(ctx, retryPause)
+		}
+	}
+}
+
+func (c *Client) watchInstances(ctx context.Context, w InstanceWatcher) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	index, err := c.listInstances(ctx, w)
+	if err != nil {
+		return err
+	}
+	events, err := c.api.EventStream().Stream(ctx, map[api.Topic][]string{api.TopicAllocation: {"*"}}, index+1, reading(ctx, api.AllNamespacesNamespace))
+	if err != nil {
+		return explain(err, "opening the event stream")
+	}
+	relist := time.NewTicker(relistInterval)
+	defer relist.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-relist.C:
+			if _, err := c.listInstances(ctx, w); err != nil {
+				return err
+			}
+		case batch, open := <-events:
+			if !open {
+				return fmt.Errorf("reading the event stream: it has ended")
+			}
+			if batch.Err != nil {
+				return explain(batch.Err, "reading the event stream")
+			}
+			for _, event := range batch.Events {
+				allocation, err := event.Allocation()
+				if err != nil {
+					return explain(err, "reading an event")
+				}
+				if allocation != nil {
+					w.Update(instance(stub(allocation)))
+				}
+			}
+		}
+	}
+}
+
+func (c *Client) listInstances(ctx context.Context, w InstanceWatcher) (index uint64, err error) {
+	query := reading(ctx, api.AllNamespacesNamespace)
+	query.Params = map[string]string{"resources": "true"}
+	allocations, meta, err := c.api.Allocations().List(query)
+	if err != nil {
+		return 0, explain(err, "listing allocations")
+	}
+	instances := make([]Instance, 0, len(allocations))
+	for _, allocation := range allocations {
+		instances = append(instances, instance(allocation))
+	}
+	w.Replace(instances)
+	return meta.LastIndex, nil
+}
+
+// stub is an allocation of an event in the form of a list's.
+func stub(a *api.Allocation) *api.AllocationListStub {
+	a.Job = nil
+	s := a.Stub()
+	s.AllocatedResources = a.AllocatedResources
+	return s
+}
+
+func instance(a *api.AllocationListStub) Instance {
+	i := Instance{
+		ID: a.ID, Namespace: a.Namespace, Job: a.JobID, Group: a.TaskGroup,
+		Index:       allocationIndex(a.Name),
+		Stopping:    a.DesiredStatus != api.AllocDesiredStatusRun,
+		ModifyIndex: a.ModifyIndex,
+	}
+	switch a.ClientStatus {
+	case api.AllocClientStatusPending, api.AllocClientStatusRunning:
+	default:
+		i.Gone = true
+	}
+	if a.AllocatedResources != nil {
+		for _, port := range a.AllocatedResources.Shared.Ports {
+			i.Ports = append(i.Ports, Port{Label: port.Label, Address: net.JoinHostPort(port.HostIP, strconv.Itoa(port.Value))})
+		}
+	}
+	return i
+}
+
+// allocationIndex is the number at the end of an allocation's name, job.group[3].
+func allocationIndex(name string) int {
+	n, err := strconv.Atoi(strings.TrimSuffix(name[strings.LastIndexByte(name, '[')+1:], "]"))
+	if err != nil {
+		return 0
+	}
+	return n
+}

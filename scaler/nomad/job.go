@@ -1,0 +1,404 @@
+package nomad
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+)
+
+// ErrSpecification is returned for a job specification that is wrong.
+var ErrSpecification = errors.New("not a valid job specification")
+
+// ErrExists is returned when the job to be created is there already.
+var ErrExists = errors.New("the job exists already")
+
+// ErrNoGroup is returned when a job has no such group.
+var ErrNoGroup = errors.New("no such group")
+
+// The formats in which Nomad keeps the source of a job.
+const (
+	formatHCL  = "hcl2"
+	formatJSON = "json"
+)
+
+// format tells JSON from HCL: no HCL job begins with a brace.
+func format(specification string) string {
+	if strings.HasPrefix(strings.TrimSpace(specification), "{") {
+		return formatJSON
+	}
+	return formatHCL
+}
+
+// ParseJob reads a job specification: HCL, which Nomad itself parses, or JSON,
+// as {"Job": …} or as the bare job. It fills in no defaults. It returns
+// [ErrSpecification] when the specification is wrong.
+func (c *Client) ParseJob(ctx context.Context, specification string) (*api.Job, error) {
+	job := new(api.Job)
+	if format(specification) == formatJSON {
+		wrapped := struct{ Job *api.Job }{}
+		if err := json.Unmarshal([]byte(specification), &wrapped); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrSpecification, err)
+		}
+		if job = wrapped.Job; job == nil {
+			job = new(api.Job)
+			if err := json.Unmarshal([]byte(specification), job); err != nil {
+				return nil, fmt.Errorf("%w: %w", ErrSpecification, err)
+			}
+		}
+	} else {
+		request := &api.JobsParseRequest{JobHCL: specification}
+		if _, err := c.api.Raw().Write("/v1/jobs/parse", request, job, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
+			if status(err) == http.StatusBadRequest {
+				return nil, fmt.Errorf("%w: %w", ErrSpecification, err)
+			}
+			return nil, explain(err, "parsing the job specification")
+		}
+	}
+	if job.ID == nil || *job.ID == "" {
+		return nil, fmt.Errorf("%w: the job has no ID", ErrSpecification)
+	}
+	for _, group := range job.TaskGroups {
+		if group.Name == nil {
+			return nil, fmt.Errorf("%w: a group has no name", ErrSpecification)
+		}
+	}
+	return job, nil
+}
+
+// CheckScalable reports why a group of a job cannot be given a policy:
+// [ErrNoGroup] or [ErrSpecification] with the reason.
+func CheckScalable(job *api.Job, group string) error {
+	target := job.LookupTaskGroup(group)
+	switch kind := jobType(job); {
+	case kind == api.JobTypeSystem || kind == api.JobTypeSysbatch:
+		return fmt.Errorf("%w: job %s has the type %q; it runs once on every node and has no count to scale: use the type \"service\"", ErrSpecification, *job.ID, kind)
+	case kind != api.JobTypeService:
+		return fmt.Errorf("%w: job %s has the type %q; Nomad forgets such a job at zero instances and does not replace what has finished: use the type \"service\"", ErrSpecification, *job.ID, kind)
+	case job.IsMultiregion():
+		return fmt.Errorf("%w: job %s has a multiregion block; declare the job once for each region", ErrSpecification, *job.ID)
+	case target == nil:
+		return fmt.Errorf("%w: job %s has no group %q; its groups are %s", ErrNoGroup, *job.ID, group, strings.Join(groupNames(job), ", "))
+	case target.Scaling != nil:
+		return fmt.Errorf("%w: group %s of job %s has a scaling block of its own; remove it and say the same in the policy", ErrSpecification, group, *job.ID)
+	default:
+		return nil
+	}
+}
+
+func jobType(job *api.Job) string {
+	if job.Type == nil || *job.Type == "" {
+		return api.JobTypeService
+	}
+	return *job.Type
+}
+
+func groupNames(job *api.Job) []string {
+	names := make([]string, len(job.TaskGroups))
+	for i, group := range job.TaskGroups {
+		names[i] = *group.Name
+	}
+	return names
+}
+
+// ReadJob reads a job. It returns [ErrNotFound] when there is none.
+func (c *Client) ReadJob(ctx context.Context, namespace, id string) (*api.Job, error) {
+	job, _, err := c.api.Jobs().Info(id, reading(ctx, namespace))
+	if err != nil {
+		return nil, explain(err, "reading job %s in namespace %s", id, namespace)
+	}
+	return job, nil
+}
+
+// Source is the specification that a job was submitted as. Of a job that was
+// submitted without, it is the job in JSON, without the scaling block of the
+// group: that is for the policy to say.
+func (c *Client) Source(ctx context.Context, job *api.Job, group string) (string, error) {
+	submission, _, err := c.api.Jobs().Submission(*job.ID, int(*job.Version), reading(ctx, *job.Namespace))
+	if err == nil && submission.Source != "" {
+		return submission.Source, nil
+	}
+	if err != nil && status(err) != http.StatusNotFound {
+		return "", explain(err, "reading the specification of job %s", *job.ID)
+	}
+	bare := *job
+	bare.TaskGroups = copyGroups(job.TaskGroups)
+	if g := bare.LookupTaskGroup(group); g != nil {
+		g.Scaling = nil
+	}
+	bare.Stop, bare.Status, bare.StatusDescription, bare.Stable, bare.Version, bare.SubmitTime = nil, nil, nil, nil, nil, nil
+	bare.CreateIndex, bare.ModifyIndex, bare.JobModifyIndex, bare.VersionTag, bare.NomadTokenID = nil, nil, nil, nil, nil
+	source, err := json.MarshalIndent(map[string]any{"Job": bare}, "", "  ")
+	if err != nil {
+		return "", fmt.Errorf("writing job %s as JSON: %w", *job.ID, err)
+	}
+	return string(source), nil
+}
+
+// Declaration is a job that is to be written with a scaling block for one of
+// its groups, the one that the block's policy names.
+type Declaration struct {
+	// Specification is the job as its author wrote it; Nomad keeps it too.
+	Specification string
+	// Job is the specification, parsed, with its namespace filled in.
+	Job *api.Job
+	// Block is the scaling block of the group.
+	Block Block
+	// Counts are the counts to set, by group, where they are not to stay as they
+	// are.
+	Counts map[string]int
+}
+
+// Written is a job right after it was written.
+type Written struct {
+	// Job is the job as Nomad keeps it.
+	Job *api.Job
+	// Evaluation is the ID of the evaluation that places its allocations.
+	Evaluation string
+}
+
+const (
+	// attempts is how often a write is tried while others write the same job.
+	attempts = 8
+	// conflictPause grows with each attempt.
+	conflictPause = 50 * time.Millisecond
+)
+
+// CreateJob writes a job that is not there yet, or that was stopped. The count
+// of the group is that of the specification, within the policy's bounds, or
+// else min_instances. It returns [ErrExists] when the job runs already.
+func (c *Client) CreateJob(ctx context.Context, d Declaration) (Written, error) {
+	return c.write(ctx, d, func(live *api.Job) (*api.Job, uint64, bool, error) {
+		var index uint64
+		if live != nil {
+			if live.Stop == nil || !*live.Stop {
+				return nil, 0, false, ErrExists
+			}
+			index = *live.JobModifyIndex
+		}
+		return d.initial(), index, false, nil
+	})
+}
+
+// UpdateJob writes a job that is there. Counts stay as they are, within the new
+// bounds, even when somebody scales at the same moment. It returns
+// [ErrNotFound] when there is no such job.
+func (c *Client) UpdateJob(ctx context.Context, d Declaration) (Written, error) {
+	return c.write(ctx, d, func(live *api.Job) (*api.Job, uint64, bool, error) {
+		if live == nil {
+			return nil, 0, false, ErrNotFound
+		}
+		job, preserve := d.over(live)
+		return job, *live.JobModifyIndex, preserve, nil
+	})
+}
+
+// write tries until what it wrote is what Nomad has, because Nomad checks the
+// index outside of the transaction that writes: a scaling that began before a
+// write can still undo it.
+func (c *Client) write(ctx context.Context, d Declaration, prepare func(live *api.Job) (job *api.Job, index uint64, preserve bool, err error)) (Written, error) {
+	namespace, id := *d.Job.Namespace, *d.Job.ID
+	for attempt := range attempts {
+		if attempt > 0 && !wait(ctx, time.Duration(attempt)*conflictPause) {
+			break
+		}
+		live, err := c.ReadJob(ctx, namespace, id)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return Written{}, err
+		}
+		job, index, preserve, err := prepare(live)
+		if err != nil {
+			return Written{}, fmt.Errorf("writing job %s in namespace %s: %w", id, namespace, err)
+		}
+		response, _, err := c.api.Jobs().RegisterOpts(job, &api.RegisterOptions{
+			EnforceIndex:   true,
+			ModifyIndex:    index,
+			PreserveCounts: preserve,
+			Submission:     &api.JobSubmission{Source: d.Specification, Format: format(d.Specification)},
+		}, writing(ctx, namespace))
+		err = explain(refusal(err), "writing job %s in namespace %s", id, namespace)
+		if errors.Is(err, ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return Written{}, err
+		}
+		written, err := c.verify(ctx, job, d.Block, response)
+		if errors.Is(err, ErrConflict) {
+			// Whoever undid it wrote the job, so it is there.
+			prepare = func(live *api.Job) (*api.Job, uint64, bool, error) {
+				if live == nil {
+					return nil, 0, false, ErrNotFound
+				}
+				job, preserve := d.over(live)
+				return job, *live.JobModifyIndex, preserve, nil
+			}
+			continue
+		}
+		return written, err
+	}
+	if err := ctx.Err(); err != nil {
+		return Written{}, fmt.Errorf("writing job %s in namespace %s: %w", id, namespace, err)
+	}
+	return Written{}, fmt.Errorf("writing job %s in namespace %s: %w, %d times in a row", id, namespace, ErrConflict, attempts)
+}
+
+// verify reads back what a registration wrote. It returns [ErrConflict] when
+// something has overwritten more of it than the counts, or has left the count
+// outside of the bounds.
+func (c *Client) verify(ctx context.Context, job *api.Job, block Block, response *api.JobRegisterResponse) (Written, error) {
+	live, err := c.ReadJob(ctx, *job.Namespace, *job.ID)
+	if err != nil {
+		return Written{}, err
+	}
+	ours := live
+	if *live.JobModifyIndex != response.JobModifyIndex {
+		if ours, err = c.versionAt(ctx, job, response.JobModifyIndex); err != nil {
+			return Written{}, err
+		}
+		if len(differences(Flatten(ours), Flatten(live))) > 0 {
+			return Written{}, ErrConflict
+		}
+	}
+	group := live.LookupTaskGroup(block.Policy.Group)
+	if group == nil || *group.Count < block.Min || *group.Count > block.Max {
+		return Written{}, ErrConflict
+	}
+	return Written{Job: ours, Evaluation: response.EvalID}, nil
+}
+
+// versionAt finds the version of a job that was written at an index.
+func (c *Client) versionAt(ctx context.Context, job *api.Job, index uint64) (*api.Job, error) {
+	versions, _, _, err := c.api.Jobs().Versions(*job.ID, false, reading(ctx, *job.Namespace))
+	if err != nil {
+		return nil, explain(err, "reading the versions of job %s", *job.ID)
+	}
+	i := slices.IndexFunc(versions, func(v *api.Job) bool { return *v.JobModifyIndex == index })
+	if i < 0 {
+		return nil, ErrConflict
+	}
+	return versions[i], nil
+}
+
+// initial is the job as it is first written.
+func (d Declaration) initial() *api.Job {
+	job, group := d.attach()
+	p, count := d.Block.Policy, d.Block.Policy.MinInstances
+	if group.Count != nil {
+		count = min(max(*group.Count, p.MinInstances), p.MaxInstances)
+	}
+	group.Count = &count
+	return job
+}
+
+// over is the job as it replaces a live one, and whether all of its counts are
+// as they were, so that Nomad is to preserve them against a scaling that comes
+// between.
+func (d Declaration) over(live *api.Job) (job *api.Job, preserve bool) {
+	job, scaled := d.attach()
+	preserve = true
+	for _, group := range job.TaskGroups {
+		count, known := liveCount(live, *group.Name)
+		if wanted, given := d.Counts[*group.Name]; given {
+			preserve = preserve && known && count == wanted
+			group.Count = &wanted
+		} else if known {
+			group.Count = &count
+		}
+	}
+	if scaled.Count == nil {
+		scaled.Count = &d.Block.Policy.MinInstances
+	}
+	if count := min(max(*scaled.Count, d.Block.Min), d.Block.Max); count != *scaled.Count {
+		scaled.Count, preserve = &count, false
+	}
+	return job, preserve
+}
+
+func liveCount(live *api.Job, group string) (count int, known bool) {
+	if g := live.LookupTaskGroup(group); g != nil && g.Count != nil {
+		return *g.Count, true
+	}
+	return 0, false
+}
+
+// attach copies the job and gives the group its block.
+func (d Declaration) attach() (*api.Job, *api.TaskGroup) {
+	job := *d.Job
+	job.TaskGroups = copyGroups(d.Job.TaskGroups)
+	group := job.LookupTaskGroup(d.Block.Policy.Group)
+	group.Scaling = d.Block.Render()
+	return &job, group
+}
+
+func copyGroups(groups []*api.TaskGroup) []*api.TaskGroup {
+	copies := make([]*api.TaskGroup, len(groups))
+	for i, group := range groups {
+		copies[i] = new(*group)
+	}
+	return copies
+}
+
+// ChangedCounts are the counts of groups without a scaling block that a new
+// specification gives other than the one before: those that its author wants
+// set, though counts stay as they are otherwise.
+func ChangedCounts(before, after *api.Job, scaled string) map[string]int {
+	counts := make(map[string]int)
+	for _, group := range after.TaskGroups {
+		if *group.Name == scaled || group.Scaling != nil || group.Count == nil {
+			continue
+		}
+		if count, known := liveCount(before, *group.Name); !known || count != *group.Count {
+			counts[*group.Name] = *group.Count
+		}
+	}
+	return counts
+}
+
+// RemoveJob stops a job; purge makes Nomad forget it. A job that is not there
+// is no error.
+func (c *Client) RemoveJob(ctx context.Context, namespace, id string, purge bool) error {
+	_, _, err := c.api.Jobs().Deregister(id, purge, writing(ctx, namespace))
+	if status(err) == http.StatusNotFound {
+		return nil
+	}
+	return explain(err, "removing job %s in namespace %s", id, namespace)
+}
+
+// AwaitStopped waits until no allocation of a job runs. Its error names those
+// that still do when the context ends.
+func (c *Client) AwaitStopped(ctx context.Context, namespace, id string) error {
+	var index uint64
+	var running []string
+	for {
+		query := reading(ctx, namespace)
+		query.WaitIndex = index
+		allocations, meta, err := c.api.Jobs().Allocations(id, true, query)
+		if ctx.Err() != nil && len(running) > 0 {
+			return fmt.Errorf("waiting for the allocations of job %s to stop: %w; still running: %s", id, ctx.Err(), strings.Join(running, ", "))
+		}
+		if status(err) == http.StatusNotFound {
+			return nil
+		}
+		if err != nil {
+			return explain(err, "waiting for the allocations of job %s to stop", id)
+		}
+		running = running[:0]
+		for _, allocation := range allocations {
+			switch allocation.ClientStatus {
+			case api.AllocClientStatusPending, api.AllocClientStatusRunning, api.AllocClientStatusUnknown:
+				running = append(running, allocation.Name+" on "+allocation.NodeName)
+			}
+		}
+		if len(running) == 0 {
+			return nil
+		}
+		index = meta.LastIndex
+	}
+}

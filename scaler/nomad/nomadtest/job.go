@@ -1,0 +1,93 @@
+package nomadtest
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+)
+
+// Policy is a policy for a group "app" of the job, with the document's defaults
+// unless doc says otherwise.
+func Policy(t testing.TB, job string, doc scaler.Document) scaler.Policy {
+	t.Helper()
+	whole := scaler.Document{"namespace": "default", "job": job, "group": "app"}
+	for key, value := range doc {
+		whole[key] = value
+	}
+	p, err := scaler.Parse(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Job is a job with a policy, of one group "app" with one port "http" that
+// starts at the policy's minimum. Its task sleeps, or runs command.
+func Job(p scaler.Policy, command ...string) *api.Job {
+	if len(command) == 0 {
+		command = []string{"/bin/sleep", "3600"}
+	}
+	task := api.NewTask("app", "raw_exec").Require(&api.Resources{CPU: new(20), MemoryMB: new(16)})
+	task.Config = map[string]any{"command": command[0], "args": command[1:]}
+	task.KillTimeout = new(time.Second)
+	group := api.NewTaskGroup(p.Group, p.MinInstances).AddTask(task)
+	group.Networks = []*api.NetworkResource{{DynamicPorts: []api.Port{{Label: "http"}}}}
+	group.Scaling = nomad.NewBlock(p).Render()
+	job := api.NewServiceJob(p.Job, p.Job, "global", 50).AddTaskGroup(group)
+	job.Namespace = &p.Namespace
+	// Without deployments a change of the count follows another at once.
+	job.Update = &api.UpdateStrategy{MaxParallel: new(0)}
+	return job
+}
+
+// Register registers a job.
+func (a *Agent) Register(t testing.TB, job *api.Job) {
+	t.Helper()
+	if _, _, err := a.API.Jobs().Register(job, nil); err != nil {
+		t.Fatalf("registering job %s: %v", *job.ID, err)
+	}
+}
+
+// Status reads the count and the history of a policy's group.
+func (a *Agent) Status(t testing.TB, p scaler.Policy) nomad.Status {
+	t.Helper()
+	status, err := a.Client.Status(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status
+}
+
+// Eventually waits until the condition holds, and fails the test when it does
+// not within the limit.
+func Eventually(t testing.TB, limit time.Duration, what string, condition func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("not within %s: %s", limit, what)
+		case <-tick.C:
+		}
+	}
+}
+
+// Self is a job's command that runs the test's own binary again with a variable
+// set, for its TestMain to act on.
+func Self(t testing.TB) string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

@@ -1,0 +1,88 @@
+package nomad
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+)
+
+// Status is what Nomad knows of a group's count.
+type Status struct {
+	// Desired is the count that Nomad is asked to run; Running are up.
+	Desired, Running int
+	// Stopped tells that the job was stopped.
+	Stopped bool
+	// History is the group's past.
+	History History
+}
+
+// Status reads the count and the history of a policy's group. It returns
+// [ErrNotFound] when there is no such job or group.
+func (c *Client) Status(ctx context.Context, p scaler.Policy) (Status, error) {
+	job, _, err := c.api.Jobs().ScaleStatus(p.Job, reading(ctx, p.Namespace))
+	if err != nil {
+		return Status{}, explain(err, "reading the scale of %s", p.App())
+	}
+	group, ok := job.TaskGroups[p.Group]
+	if !ok {
+		return Status{}, fmt.Errorf("reading the scale of %s: the group: %w", p.App(), ErrNotFound)
+	}
+	return Status{
+		Desired: group.Desired,
+		Running: group.Running,
+		Stopped: job.JobStopped,
+		History: readHistory(group.Events),
+	}, nil
+}
+
+// ErrLocked is returned while a deployment of the job keeps Nomad from scaling
+// it: a rollout, or for ten seconds and more the last change of the count.
+var ErrLocked = errors.New("a deployment is in progress")
+
+// Scale asks Nomad for the count of a decision that was made on a status. It
+// returns [ErrConflict] when the count has changed since, and [ErrLocked] while
+// a deployment keeps Nomad from scaling; in both cases nothing has changed.
+func (c *Client) Scale(ctx context.Context, p scaler.Policy, from Status, d scaler.Decision) error {
+	return explain(c.scale(ctx, p, from, d), "scaling %s from %d to %d", p.App(), from.Desired, d.Count)
+}
+
+// scale reads the job first: the index to compare with is the job's own, and
+// what Nomad calls JobModifyIndex in the scale status is another one.
+func (c *Client) scale(ctx context.Context, p scaler.Policy, from Status, d scaler.Decision) error {
+	job, _, err := c.api.Jobs().Info(p.Job, reading(ctx, p.Namespace))
+	if err != nil {
+		return err
+	}
+	group := job.LookupTaskGroup(p.Group)
+	if group == nil || *group.Count != from.Desired {
+		return ErrConflict
+	}
+	count := int64(d.Count)
+	_, _, err = c.api.Jobs().ScaleWithRequest(p.Job, &api.ScalingRequest{
+		Count:          &count,
+		Target:         map[string]string{"Job": p.Job, "Group": p.Group},
+		Message:        d.Reason(),
+		Meta:           Meta(d, from.History),
+		JobModifyIndex: *job.JobModifyIndex,
+	}, writing(ctx, p.Namespace))
+	return refusal(err)
+}
+
+// refusal recognises the refusals of Nomad that call for another try.
+func refusal(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case strings.Contains(err.Error(), "scaling blocked due to active deployment"):
+		return ErrLocked
+	case strings.Contains(err.Error(), api.RegisterEnforceIndexErrPrefix):
+		return ErrConflict
+	default:
+		return err
+	}
+}
