@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/nomad-autoscaler/plugins"
@@ -32,10 +33,20 @@ func Serve(args []string) error {
 		sdk.PluginTypeAPM:      func(log hclog.Logger) any { return NewAPM(log) },
 	}
 	if len(args) == 1 && factories[args[0]] != nil {
+		go exitWithParent(os.Getppid())
 		plugins.Serve(factories[args[0]])
 		return nil
 	}
 	return fmt.Errorf("the plugin block's args are %q: they must be [%q] in a strategy block and [%q] in an apm block", args, sdk.PluginTypeStrategy, sdk.PluginTypeAPM)
+}
+
+// exitWithParent ends the process when its parent has died without ending it, as
+// an agent that was killed does.
+func exitWithParent(parent int) {
+	for os.Getppid() == parent {
+		time.Sleep(time.Second)
+	}
+	os.Exit(1)
 }
 
 // info describes a plugin to the agent, which insists on the driver's name.

@@ -34,7 +34,7 @@ func Decide(p Policy, o Observation) Decision {
 			return d.hold(RuleHold)
 		}
 		return d.to(RuleUp, step(o.Desired, d.Goal, p.ScaleUpStep))
-	case d.Goal < o.Desired && d.Utilisation < p.ScaleDownThreshold:
+	case d.Goal < o.Desired && d.low():
 		if d.Wait = o.remaining(o.LastChange, p.ScaleDownCooldown); d.Wait > 0 {
 			return d.hold(RuleHold)
 		}
@@ -61,25 +61,35 @@ func measure(p *Policy, o *Observation) Decision {
 		return d
 	}
 	d.Demand = d.Load / p.Target
-	d.Utilisation = d.Demand / math.Max(float64(o.Desired-p.BufferInstances), 1)
-	d.Active = d.Load > 0
-	if !d.Active {
-		_, idle := o.watched(o.Now.Add(-p.StopAfterInactive))
-		d.Active = !idle
+	d.Utilisation = d.Demand / float64(d.carriers())
+	seen := d.Load > 0
+	d.Active = seen
+	if !seen {
+		covered, idle := o.watched(o.Now.Add(-p.StopAfterInactive))
+		seen = !idle
+		d.Active = seen || !covered
 	}
 	d.Goal = 0
 	if d.Active {
 		d.Goal = need(d.Demand, p.ScaleUpThreshold, p.MaxInstances) + p.BufferInstances
 	}
+	if !seen {
+		// Load that only might have been keeps instances and starts none.
+		d.Goal = min(d.Goal, o.Desired)
+	}
 	d.Goal = min(max(d.Goal, p.MinInstances), p.MaxInstances)
 	return d
 }
 
+// hair is the fraction that rounding may add or take: 27 requests on a target of
+// 10 fill 3 instances to 0.9, though (27/10)/0.9 is 3.0000000000000004, and 3 on
+// a target of 5 fill 6 to 0.1, though (3/5)/6 is 0.09999999999999999.
+const hair = 1e-9
+
 // need is the fewest instances that keep utilisation at or below the threshold,
-// at most limit. A hair above a whole number is that number: 27 requests on a
-// target of 10 fill 3 instances to 0.9, though (27/10)/0.9 is 3.0000000000000004.
+// at most limit.
 func need(demand, threshold float64, limit int) int {
-	n := math.Ceil(demand/threshold - 1e-9)
+	n := math.Ceil(demand / threshold * (1 - hair))
 	return int(math.Max(1, math.Min(n, float64(limit))))
 }
 
@@ -171,6 +181,16 @@ func (d Decision) to(rule Rule, count int) Decision {
 	}
 	return d
 }
+
+// carriers is how many instances carry the load: those besides the buffer, and
+// at least one.
+func (d *Decision) carriers() int { return max(d.Desired-d.BufferInstances, 1) }
+
+// high tells whether utilisation is above the up threshold.
+func (d *Decision) high() bool { return d.Utilisation > d.ScaleUpThreshold*(1+hair) }
+
+// low tells whether utilisation is below the down threshold.
+func (d *Decision) low() bool { return d.Utilisation < d.ScaleDownThreshold*(1-hair) }
 
 func (d Decision) hold(rule Rule) Decision { return d.to(rule, d.Desired) }
 

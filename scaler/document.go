@@ -2,6 +2,7 @@ package scaler
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -267,7 +268,7 @@ func text[T ~string](name, byDefault, allowed, description string, valid func(st
 
 func integer(name, byDefault string, least int, description string, field func(*Policy) *int) Key {
 	return Key{
-		Name: name, Kind: Integer, Default: byDefault, Allowed: "a whole number of at least " + strconv.Itoa(least), Description: description,
+		Name: name, Kind: Integer, Default: byDefault, Allowed: fmt.Sprintf("a whole number from %d to %d", least, maxInteger), Description: description,
 		decode: func(p *Policy, value string) bool {
 			n, ok := parseInteger(value)
 			*field(p) = n
@@ -375,8 +376,8 @@ func validHashKey(s string) bool {
 		!strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?={}`, r) })
 }
 
-// maxInteger keeps counts far from every overflow; it is Nomad's own type's limit.
-const maxInteger = math.MaxInt32
+// maxInteger keeps the sum of two counts from overflowing where an int has 32 bits.
+const maxInteger = 1_000_000_000
 
 // parseInteger also takes 1e+06: the autoscaler prints the numbers of a job that way.
 func parseInteger(s string) (int, bool) {

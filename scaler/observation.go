@@ -54,8 +54,8 @@ func (o *Observation) load() (float64, bool) {
 	return newest.Value, true
 }
 
-// watched reports whether the series covers the time since start without a gap,
-// and whether the load was zero in all of it.
+// watched reports whether the series covers the time since then without a gap,
+// and whether the load was zero in all that it covers.
 func (o *Observation) watched(since time.Time) (covered, idle bool) {
 	later := o.Now
 	idle = true
@@ -65,7 +65,7 @@ func (o *Observation) watched(since time.Time) (covered, idle bool) {
 			continue
 		}
 		if later.Sub(s.Time) > MaxGap {
-			return false, false
+			return false, idle
 		}
 		idle = idle && s.Value == 0
 		if !s.Time.After(since) {
@@ -73,7 +73,7 @@ func (o *Observation) watched(since time.Time) (covered, idle bool) {
 		}
 		later = s.Time
 	}
-	return false, false
+	return false, idle
 }
 
 // remaining is how much of a cooldown that started then is left. A start in the

@@ -25,41 +25,52 @@ func (d Decision) Reason() string {
 	case RuleInactive:
 		return fmt.Sprintf("no load for %s", FormatDuration(d.StopAfterInactive))
 	case RuleUp:
-		return fmt.Sprintf("%s is %s, above %s; %s", d.load(), d.utilisation(), percent(d.ScaleUpThreshold), d.need())
+		return fmt.Sprintf("%s; %s%s", d.use(), d.need(), d.limitedBy("scale_up_step"))
 	case RuleDown:
-		return fmt.Sprintf("%s is %s, below %s; %s", d.load(), d.utilisation(), percent(d.ScaleDownThreshold), d.need())
+		return fmt.Sprintf("%s; %s%s", d.use(), d.need(), d.limitedBy("scale_down_step"))
 	case RuleSettling:
-		return fmt.Sprintf("%s, but the load has not been watched for a minute yet", d.need())
+		return fmt.Sprintf("%s; %s, but the load has not been watched for a minute yet", d.use(), d.need())
 	}
 	switch {
 	case d.Wait > 0 && d.Goal > d.Desired:
-		return fmt.Sprintf("%s is %s; %s, but scale_up_cooldown has %s left", d.load(), d.utilisation(), d.need(), d.wait())
+		return fmt.Sprintf("%s; %s, but scale_up_cooldown has %s left", d.use(), d.need(), d.wait())
 	case d.Wait > 0:
-		return fmt.Sprintf("%s is %s; %s, but scale_down_cooldown has %s left", d.load(), d.utilisation(), d.need(), d.wait())
+		return fmt.Sprintf("%s; %s, but scale_down_cooldown has %s left", d.use(), d.need(), d.wait())
 	case !d.Active:
 		return fmt.Sprintf("no load, and %d is min_instances", d.Desired)
+	case d.Load == 0:
+		return fmt.Sprintf("no load now, but not yet for %s", FormatDuration(d.StopAfterInactive))
 	case d.Goal < d.Desired:
-		return fmt.Sprintf("%s is %s, not below %s", d.load(), d.utilisation(), percent(d.ScaleDownThreshold))
-	case d.Goal == d.MaxInstances && d.Utilisation > d.ScaleUpThreshold:
-		return fmt.Sprintf("%s is %s, but %d is max_instances", d.load(), d.utilisation(), d.Desired)
+		return fmt.Sprintf("%s, not below %s", d.use(), percent(d.ScaleDownThreshold))
+	case d.Desired == d.MaxInstances && d.high():
+		return fmt.Sprintf("%s, but %d is max_instances", d.use(), d.Desired)
 	default:
-		return fmt.Sprintf("%s is %s of %s, within bounds", d.load(), d.utilisation(), instances(d.Desired))
+		return fmt.Sprintf("%s; %s", d.use(), d.need())
 	}
+}
+
+// use says how far the load fills the instances that carry it, and which
+// threshold that is beyond when the decision turns on it.
+func (d Decision) use() string {
+	words := fmt.Sprintf("%s is %s of %s", d.load(), percent(d.Utilisation), instances(d.carriers()))
+	switch {
+	case d.Goal > d.Desired && d.high():
+		words += ", above " + percent(d.ScaleUpThreshold)
+	case d.Goal < d.Desired && d.low():
+		words += ", below " + percent(d.ScaleDownThreshold)
+	}
+	return words
 }
 
 func (d Decision) load() string {
 	switch d.Metric {
 	case RequestsPerMinute:
-		return short(d.Load) + " requests a minute"
+		return requests(d.Load) + " a minute"
 	case Concurrency:
-		return short(d.Load) + " requests at a time"
+		return requests(d.Load) + " at a time"
 	default:
 		return "a load of " + short(d.Load)
 	}
-}
-
-func (d Decision) utilisation() string {
-	return percent(d.Utilisation)
 }
 
 // need says what the load calls for and where the number comes from.
@@ -81,6 +92,14 @@ func (d Decision) need() string {
 	return words
 }
 
+// limitedBy says that a step keeps the count from the goal.
+func (d Decision) limitedBy(step string) string {
+	if d.Count == d.Goal {
+		return ""
+	}
+	return fmt.Sprintf(", %d for now by %s", d.Count, step)
+}
+
 // wait rounds up, so that a cooldown never reads as over before it is.
 func (d Decision) wait() string {
 	return FormatDuration((d.Wait + time.Second - 1).Truncate(time.Second))
@@ -93,6 +112,13 @@ func instances(n int) string {
 	return fmt.Sprintf("%d instances", n)
 }
 
+func requests(n float64) string {
+	if n == 1 {
+		return "1 request"
+	}
+	return short(n) + " requests"
+}
+
 func short(n float64) string { return formatFloat(math.Round(n*100) / 100) }
 
-func percent(fraction float64) string { return formatFloat(math.Round(fraction*100)) + " %" }
+func percent(fraction float64) string { return short(fraction*100) + " %" }

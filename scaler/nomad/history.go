@@ -20,6 +20,10 @@ const (
 	metaGoal        = "nomadscale.goal"
 	metaLastUp      = "nomadscale.last_up"
 	metaLastChange  = "nomadscale.last_change"
+	// An event of a change that was made past a deployment's lock carries no
+	// count; its meta does.
+	metaFrom = "nomadscale.from"
+	metaTo   = "nomadscale.to"
 )
 
 // Action is one change of a group's count, from its scaling events.
@@ -70,17 +74,30 @@ func readHistory(events []api.ScalingEvent) History {
 
 // readAction reads the change of the count in an event; false when it has none.
 func readAction(event api.ScalingEvent) (Action, bool) {
-	if event.Error || event.Count == nil || *event.Count == event.PreviousCount {
+	from, to, ok := counts(event)
+	if event.Error || !ok || from == to {
 		return Action{}, false
 	}
 	rule, _ := event.Meta[metaRule].(string)
 	return Action{
 		Time:   time.Unix(0, int64(event.Time)),
-		From:   int(event.PreviousCount),
-		To:     int(*event.Count),
+		From:   from,
+		To:     to,
 		Rule:   scaler.Rule(rule),
 		Reason: event.Message,
 	}, true
+}
+
+// counts are those before and after an event; false when it changed none.
+func counts(event api.ScalingEvent) (from, to int, ok bool) {
+	if event.Count != nil {
+		return int(event.PreviousCount), int(*event.Count), true
+	}
+	before, _ := event.Meta[metaFrom].(string)
+	after, _ := event.Meta[metaTo].(string)
+	from, errFrom := strconv.Atoi(before)
+	to, errTo := strconv.Atoi(after)
+	return from, to, errFrom == nil && errTo == nil
 }
 
 // Meta is what a scaling event says of the decision behind it and of the

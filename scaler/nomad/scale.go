@@ -40,13 +40,12 @@ func (c *Client) Status(ctx context.Context, p scaler.Policy) (Status, error) {
 	}, nil
 }
 
-// ErrLocked is returned while a deployment of the job keeps Nomad from scaling
-// it: a rollout, or for ten seconds and more the last change of the count.
-var ErrLocked = errors.New("a deployment is in progress")
+// ErrLocked is returned while a rollout of the job keeps it from being scaled.
+var ErrLocked = errors.New("a deployment is in the way")
 
 // Scale asks Nomad for the count of a decision that was made on a status. It
 // returns [ErrConflict] when the count has changed since, and [ErrLocked] while
-// a deployment keeps Nomad from scaling; in both cases nothing has changed.
+// a rollout is in the way; in both cases nothing has changed.
 func (c *Client) Scale(ctx context.Context, p scaler.Policy, from Status, d scaler.Decision) error {
 	return explain(c.scale(ctx, p, from, d), "scaling %s from %d to %d", p.App(), from.Desired, d.Count)
 }
@@ -70,7 +69,10 @@ func (c *Client) scale(ctx context.Context, p scaler.Policy, from Status, d scal
 		Meta:           Meta(d, from.History),
 		JobModifyIndex: *job.JobModifyIndex,
 	}, writing(ctx, p.Namespace))
-	return refusal(err)
+	if err = refusal(err); errors.Is(err, ErrLocked) {
+		return c.passLock(ctx, job, p, from, d)
+	}
+	return err
 }
 
 // refusal recognises the refusals of Nomad that call for another try.

@@ -2,6 +2,7 @@ package nomad_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,26 +56,80 @@ func TestScale(t *testing.T) {
 		}
 	})
 
-	t.Run("says that a deployment is in the way", func(t *testing.T) {
+	t.Run("passes the lock of a mere change of the count", func(t *testing.T) {
 		p := nomadtest.Policy(t, "locked", scaler.Document{"max_instances": "5"})
 		job := nomadtest.Job(p)
-		job.Update = &api.UpdateStrategy{MinHealthyTime: new(10 * time.Minute), HealthyDeadline: new(11 * time.Minute), ProgressDeadline: new(12 * time.Minute)}
+		job.Update = slowUpdate()
 		agent.Register(t, job)
-		nomadtest.Eventually(t, 10*time.Second, "a deployment", func() bool {
-			deployment, _, err := agent.API.Jobs().LatestDeployment(p.Job, nil)
-			return err == nil && deployment != nil
-		})
-		before := agent.Status(t, p)
-		err := agent.Client.Scale(t.Context(), p, before, up(before, 2))
-		if !errors.Is(err, nomad.ErrLocked) {
-			t.Errorf("error %v, want ErrLocked", err)
+		awaitDeployment(t, agent, p)
+		for count := 2; count <= 5; count++ {
+			before := agent.Status(t, p)
+			if err := agent.Client.Scale(t.Context(), p, before, up(before, count)); err != nil {
+				t.Fatal(err)
+			}
+			after := agent.Status(t, p)
+			action := after.History.LastAction
+			if after.Desired != count || action == nil || action.From != count-1 || action.To != count || action.Rule != scaler.RuleUp {
+				t.Fatalf("%d are desired after %+v, want %d by rule up", after.Desired, action, count)
+			}
 		}
 	})
+
+	for name, change := range map[string]func(*api.Job){
+		"a new version": func(job *api.Job) { job.TaskGroups[0].Tasks[0].Env = map[string]string{"VERSION": "2"} },
+		"a canary": func(job *api.Job) {
+			job.TaskGroups[0].Tasks[0].Env = map[string]string{"VERSION": "2"}
+			job.Update.Canary = new(1)
+		},
+		"auto_revert": func(job *api.Job) { job.Update.AutoRevert = new(true) },
+	} {
+		t.Run("respects "+name, func(t *testing.T) {
+			p := nomadtest.Policy(t, "rollout-"+strings.ReplaceAll(name, " ", "-"), scaler.Document{"min_instances": "2", "max_instances": "5"})
+			job := nomadtest.Job(p)
+			agent.Register(t, job)
+			nomadtest.Eventually(t, soon, "running instances", func() bool { return agent.Status(t, p).Running == 2 })
+			job.Update = slowUpdate()
+			change(job)
+			agent.Register(t, job)
+			awaitDeployment(t, agent, p)
+			before := agent.Status(t, p)
+			err := agent.Client.Scale(t.Context(), p, before, up(before, 3))
+			if !errors.Is(err, nomad.ErrLocked) {
+				t.Errorf("error %v, want ErrLocked", err)
+			}
+			if got := agent.Status(t, p).Desired; got != 2 {
+				t.Errorf("desired is %d, want 2", got)
+			}
+		})
+	}
 
 	t.Run("knows no job of that name", func(t *testing.T) {
 		_, err := agent.Client.Status(t.Context(), nomadtest.Policy(t, "nowhere", nil))
 		if !errors.Is(err, nomad.ErrNotFound) {
 			t.Errorf("error %v, want ErrNotFound", err)
 		}
+	})
+}
+
+// slowUpdate makes a deployment that lasts longer than any test.
+func slowUpdate() *api.UpdateStrategy {
+	return &api.UpdateStrategy{
+		MaxParallel:      new(1),
+		MinHealthyTime:   new(10 * time.Minute),
+		HealthyDeadline:  new(11 * time.Minute),
+		ProgressDeadline: new(12 * time.Minute),
+	}
+}
+
+// awaitDeployment waits until a deployment of the newest version is active.
+func awaitDeployment(t *testing.T, agent *nomadtest.Agent, p scaler.Policy) {
+	t.Helper()
+	nomadtest.Eventually(t, soon, "a deployment", func() bool {
+		job, _, err := agent.API.Jobs().Info(p.Job, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		deployment, _, err := agent.API.Jobs().LatestDeployment(p.Job, nil)
+		return err == nil && deployment != nil && deployment.JobVersion == *job.Version && deployment.Status == api.DeploymentStatusRunning
 	})
 }

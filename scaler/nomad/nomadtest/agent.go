@@ -58,7 +58,7 @@ func Start(t testing.TB, options ...Options) *Agent {
 	}
 	binary := Tool(t, "nomad")
 	// Not t.TempDir: paths of sockets under it would be too long.
-	dir, err := os.MkdirTemp("", "nomad")
+	dir, err := os.MkdirTemp("", "nomad") //nolint:usetesting // as said above
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -343,7 +343,9 @@ func freePorts(n int) ([]int, error) {
 			return nil, fmt.Errorf("finding a free port: %w", err)
 		}
 		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
+		if _, err := fmt.Sscanf(l.Addr().String(), "127.0.0.1:%d", &ports[i]); err != nil {
+			return nil, fmt.Errorf("finding a free port: %w", err)
+		}
 	}
 	return ports, nil
 }

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
+)
+
+// The demonstration fails by itself unless it has seen the whole life of an app.
+func TestDemo(t *testing.T) {
+	for _, tool := range []string{"nomad", "nomad-autoscaler", "terraform", "hey"} {
+		nomadtest.Tool(t, tool)
+	}
+	demo, err := nomadtest.Build(t.TempDir(), "demo", "./examples/demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), demo).CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(out, []byte("What was seen:")) {
+		t.Error("there is no summary")
+	}
+}
+
+func TestHelpShowsTheFourFaces(t *testing.T) {
+	binary := nomadtest.Binary(t, t.TempDir())
+	out, err := exec.Command(binary).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, face := range []string{"Terraform provider", "Autoscaler plugins", "Gateway", "Command line"} {
+		if !bytes.Contains(out, []byte(face)) {
+			t.Errorf("the help does not show the face %q:\n%s", face, out)
+		}
+	}
+}
+
+func TestUnknownCommandIsAnError(t *testing.T) {
+	binary := nomadtest.Binary(t, t.TempDir())
+	out, err := exec.CommandContext(context.Background(), binary, "gatewya").CombinedOutput()
+	if err == nil || !bytes.Contains(out, []byte(`unknown command "gatewya"`)) {
+		t.Errorf("error %v with output %q, want one that names the command", err, out)
+	}
+}
+
+func TestReadmeListsEveryAttribute(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range scaler.Keys() {
+		switch key.Name {
+		case "namespace", "job", "group":
+			continue // the provider knows them from the job
+		}
+		row := fmt.Sprintf("| `%s` | %s | %s |\n", key.Name, key.Description, key.Default)
+		if !strings.Contains(string(readme), row) {
+			t.Errorf("README.md has no row\n%s", row)
+		}
+	}
+}

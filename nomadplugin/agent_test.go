@@ -1,0 +1,238 @@
+package nomadplugin_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
+)
+
+// soon is more than any single step of the real parts takes.
+const soon = 30 * time.Second
+
+// fast makes the agent evaluate twice a second.
+const fast = 500 * time.Millisecond
+
+// The subtests share one Nomad and one agent, and each has a job of its own.
+func TestAgent(t *testing.T) {
+	cluster := nomadtest.Start(t)
+	gateway := startGateway(t)
+	agent := startAgent(t, cluster, gateway)
+
+	t.Run("one action to the goal when the step allows it", func(t *testing.T) {
+		p := declare(t, cluster, "leap", scaler.Document{"scale_up_step": "0", "max_instances": "5"})
+		gateway.load(p, 500)
+		nomadtest.Eventually(t, soon, "the maximum", func() bool { return cluster.Status(t, p).Desired == 5 })
+		action := cluster.Status(t, p).History.LastAction
+		if action.From != 1 || action.To != 5 || action.Rule != scaler.RuleUp {
+			t.Errorf("the action was %+v, want 1 to 5 by rule up", action)
+		}
+		if want := "500 requests a minute"; !strings.Contains(action.Reason, want) {
+			t.Errorf("the reason is %q, want %q in it", action.Reason, want)
+		}
+	})
+
+	t.Run("kill -9 in a cooldown does not shorten it", func(t *testing.T) {
+		const cooldown = 12 * time.Second
+		p := declare(t, cluster, "steps", scaler.Document{"scale_up_step": "1", "max_instances": "3", "scale_up_cooldown": cooldown.String()})
+		gateway.load(p, 500)
+		nomadtest.Eventually(t, soon, "the first step", func() bool { return cluster.Status(t, p).Desired == 2 })
+		first := cluster.Status(t, p).History.LastAction.Time
+		agent.kill(t)
+		agent.start(t)
+		nomadtest.Eventually(t, soon, "the second step", func() bool { return cluster.Status(t, p).Desired == 3 })
+		second := cluster.Status(t, p).History.LastAction
+		if second.From != 2 || second.To != 3 {
+			t.Errorf("the second action was %+v, want 2 to 3", second)
+		}
+		if between := second.Time.Sub(first); between < cooldown {
+			t.Errorf("the second step came %s after the first, within the cooldown of %s", between, cooldown)
+		}
+	})
+
+	t.Run("gateways that are gone hold the count, and scaling goes on when they are back", func(t *testing.T) {
+		p := declare(t, cluster, "blind", scaler.Document{"max_instances": "5", "scale_up_step": "0"})
+		gateway.load(p, 200)
+		nomadtest.Eventually(t, soon, "the first growth", func() bool { return cluster.Status(t, p).Desired == 3 })
+		gateway.stop()
+		held := agent.evaluations(t, "the load is not known")
+		nomadtest.Eventually(t, soon, "evaluations that hold", func() bool {
+			return agent.evaluations(t, "the load is not known") >= held+3
+		})
+		if got := cluster.Status(t, p).Desired; got != 3 {
+			t.Errorf("%d instances are desired without a load, want 3", got)
+		}
+		gateway.start(t)
+		gateway.load(p, 400)
+		nomadtest.Eventually(t, soon, "growth with the gateways back", func() bool { return cluster.Status(t, p).Desired == 5 })
+	})
+
+	t.Run("a wrong value is named in the log and changes nothing", func(t *testing.T) {
+		p := nomadtest.Policy(t, "wrong", scaler.Document{"max_instances": "5"})
+		job := nomadtest.Job(p)
+		strategyOf(job.TaskGroups[0].Scaling.Policy)["scale_down_threshold"] = "2"
+		cluster.Register(t, job)
+		gateway.load(p, 500)
+		const want = `scale_down_threshold = \"2\": must be below scale_up_threshold, which is 0.9`
+		nomadtest.Eventually(t, soon, "the error in the agent's log", func() bool { return strings.Contains(agent.output(t), want) })
+		if got := cluster.Status(t, p); got.Desired != 1 || got.History.LastAction != nil {
+			t.Errorf("the count is %d after %+v, want 1 and no action", got.Desired, got.History.LastAction)
+		}
+	})
+
+	t.Run("idle apps fall to their minimum, others do not", func(t *testing.T) {
+		idle := declare(t, cluster, "idle", scaler.Document{"min_instances": "0", "stop_after_inactive": "10s"})
+		busy := declare(t, cluster, "busy", scaler.Document{"min_instances": "0", "stop_after_inactive": "10s"})
+		gateway.load(busy, 10)
+		gateway.load(idle, 0)
+		for _, p := range []scaler.Policy{idle, busy} {
+			status := cluster.Status(t, p)
+			if err := cluster.Client.Scale(t.Context(), p, status, scaler.Decision{Desired: 0, Count: 1, Rule: scaler.RuleActivate}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		nomadtest.Eventually(t, soon, "the idle app at zero", func() bool { return cluster.Status(t, idle).Desired == 0 })
+		if rule := cluster.Status(t, idle).History.LastAction.Rule; rule != scaler.RuleInactive {
+			t.Errorf("the rule was %q, want %q", rule, scaler.RuleInactive)
+		}
+		if got := cluster.Status(t, busy).Desired; got != 1 {
+			t.Errorf("the busy app has %d instances, want 1", got)
+		}
+	})
+}
+
+// declare registers a job with a policy that is evaluated often.
+func declare(t *testing.T, cluster *nomadtest.Agent, name string, doc scaler.Document) scaler.Policy {
+	t.Helper()
+	p := nomadtest.Policy(t, name, doc)
+	job := nomadtest.Job(p)
+	block := nomad.NewBlock(p)
+	block.EvaluationInterval = fast
+	job.TaskGroups[0].Scaling = block.Render()
+	cluster.Register(t, job)
+	return p
+}
+
+// strategyOf is the document in a rendered block.
+func strategyOf(policy map[string]any) map[string]any {
+	body := func(blocks any, label string) map[string]any {
+		return blocks.([]any)[0].(map[string]any)[label].([]any)[0].(map[string]any)
+	}
+	return body(body(policy["check"], "load")["strategy"], nomad.Driver)
+}
+
+// agent is the real autoscaler, with the plugins loaded from its plugin_dir.
+type agent struct {
+	binary, config, log string
+	cmd                 *exec.Cmd
+}
+
+func startAgent(t *testing.T, cluster *nomadtest.Agent, gateway *loadServer) *agent {
+	dir := t.TempDir()
+	plugins := filepath.Join(dir, "plugins")
+	nomadtest.Binary(t, plugins)
+	a := &agent{
+		binary: nomadtest.Tool(t, "nomad-autoscaler"),
+		config: filepath.Join(dir, "agent.hcl"),
+		log:    filepath.Join(dir, "agent.log"),
+	}
+	config := fmt.Sprintf(`
+plugin_dir = %q
+log_level  = "DEBUG"
+http {
+  bind_address = "127.0.0.1"
+  bind_port    = %d
+}
+nomad {
+  address = %q
+}
+strategy "nomadscale" {
+  driver = "nomadscale"
+  args   = ["strategy"]
+}
+apm "nomadscale" {
+  driver = "nomadscale"
+  args   = ["apm"]
+  config = {
+    gateways = %q
+  }
+}
+`, plugins, freePort(t), cluster.Address, "http://"+gateway.address)
+	if err := os.WriteFile(a.config, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a.start(t)
+	t.Cleanup(func() {
+		_ = a.cmd.Process.Signal(os.Interrupt)
+		_ = a.cmd.Wait()
+		if t.Failed() {
+			log := a.output(t)
+			t.Logf("the end of the agent's log:\n%s", log[max(0, len(log)-8000):])
+		}
+	})
+	return a
+}
+
+func (a *agent) start(t *testing.T) {
+	t.Helper()
+	log, err := os.OpenFile(a.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	a.cmd = exec.Command(a.binary, "agent", "-config", a.config)
+	a.cmd.Stdout, a.cmd.Stderr = log, log
+	if err := a.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// kill ends the agent at once. Its plugins lose their parent and end too.
+func (a *agent) kill(t *testing.T) {
+	t.Helper()
+	if err := a.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = a.cmd.Wait()
+}
+
+func (a *agent) output(t *testing.T) string {
+	t.Helper()
+	log, err := os.ReadFile(a.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(log)
+}
+
+// freePort is a port of loopback that nothing listens on.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// evaluations counts the agent's evaluations of a policy whose reason has the
+// words in it.
+func (a *agent) evaluations(t *testing.T, words string) int {
+	t.Helper()
+	n := 0
+	for line := range strings.Lines(a.output(t)) {
+		if strings.Contains(line, "calculating scaling target") && strings.Contains(line, words) {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,78 @@
+package nomadplugin_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
+)
+
+// loadServer speaks for a gateway about loads that a test sets, since real
+// requests cannot be had at an exact rate.
+type loadServer struct {
+	address string
+	server  *http.Server
+
+	mutex sync.Mutex
+	loads map[string]float64
+}
+
+func startGateway(t *testing.T) *loadServer {
+	s := &loadServer{address: "127.0.0.1:0", loads: make(map[string]float64)}
+	s.start(t)
+	t.Cleanup(s.stop)
+	return s
+}
+
+// start listens, on the same address as before.
+func (s *loadServer) start(t *testing.T) {
+	t.Helper()
+	listener, err := net.Listen("tcp", s.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.address = listener.Addr().String()
+	s.server = &http.Server{Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: time.Second}
+	go func(server *http.Server) {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	}(s.server)
+}
+
+func (s *loadServer) stop() { _ = s.server.Close() }
+
+// load sets the load of an app, as if it had always been that.
+func (s *loadServer) load(p scaler.Policy, value float64) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.loads[p.App()] = value
+}
+
+func (s *loadServer) serve(w http.ResponseWriter, r *http.Request) {
+	window, err := time.ParseDuration(r.FormValue("window"))
+	if err != nil || r.URL.Path != "/v1/load" {
+		http.Error(w, "not a question of the apm", http.StatusBadRequest)
+		return
+	}
+	s.mutex.Lock()
+	value, known := s.loads[r.FormValue("app")]
+	s.mutex.Unlock()
+	if !known {
+		http.Error(w, "no such app", http.StatusNotFound)
+		return
+	}
+	now := time.Now()
+	report := gateway.LoadReport{Gateway: "test", Now: now, Since: now.Add(-24 * time.Hour)}
+	for at := now.Add(-window); !at.After(now); at = at.Add(5 * time.Second) {
+		report.Series = append(report.Series, gateway.Point{Time: at, Value: &value})
+	}
+	report.Series = append(report.Series, gateway.Point{Time: now, Value: &value})
+	_ = json.NewEncoder(w).Encode(report)
+}

@@ -1,0 +1,108 @@
+package nomad
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+)
+
+// To Nomad a change of the count is a deployment, and while a deployment is
+// active Nomad refuses to scale the job, both up and down: for ten seconds and
+// more with the default update block. Registering the job with the new count is
+// not refused, and cancels the deployment. That is right when the deployment
+// only came from a count, and wrong when something is being rolled out.
+
+// passLock sets the count by registering the job, and records the scaling event
+// that Nomad leaves out then. It returns an [ErrLocked] that says why when the
+// deployment is more than a change of the count.
+func (c *Client) passLock(ctx context.Context, job *api.Job, p scaler.Policy, from Status, d scaler.Decision) error {
+	if err := c.rollout(ctx, job); err != nil {
+		return err
+	}
+	options := &api.RegisterOptions{EnforceIndex: true, ModifyIndex: *job.JobModifyIndex}
+	if submission, _, err := c.api.Jobs().Submission(p.Job, int(*job.Version), reading(ctx, p.Namespace)); err == nil {
+		options.Submission = submission
+	}
+	job.LookupTaskGroup(p.Group).Count = &d.Count
+	if _, _, err := c.api.Jobs().RegisterOpts(job, options, writing(ctx, p.Namespace)); err != nil {
+		return refusal(err)
+	}
+	meta := Meta(d, from.History)
+	meta[metaFrom], meta[metaTo] = fmt.Sprint(from.Desired), fmt.Sprint(d.Count)
+	_, _, err := c.api.Jobs().ScaleWithRequest(p.Job, &api.ScalingRequest{
+		Target:  map[string]string{"Job": p.Job, "Group": p.Group},
+		Message: d.Reason(),
+		Meta:    meta,
+	}, writing(ctx, p.Namespace))
+	return err
+}
+
+// rollout returns an [ErrLocked] that says why the job's deployment is to be
+// respected, or nil when all that it does is change a count.
+func (c *Client) rollout(ctx context.Context, job *api.Job) error {
+	deployment, _, err := c.api.Jobs().LatestDeployment(*job.ID, reading(ctx, *job.Namespace))
+	if err != nil || deployment == nil {
+		return err
+	}
+	respected := func(why string) error { return fmt.Errorf("%w: %s", ErrLocked, why) }
+	if deployment.JobVersion != *job.Version {
+		return respected("it is not of the newest version")
+	}
+	if deployment.Status != api.DeploymentStatusRunning {
+		return respected("it is " + deployment.Status)
+	}
+	for name, group := range deployment.TaskGroups {
+		switch {
+		case group.DesiredCanaries > 0:
+			return respected("group " + name + " has canaries")
+		case group.UnhealthyAllocs > 0:
+			return respected("group " + name + " has unhealthy allocations")
+		case group.AutoRevert:
+			return respected("group " + name + " has auto_revert, which goes by the deployments that succeed")
+		}
+	}
+	return c.sameSpecification(ctx, job)
+}
+
+// sameSpecification returns an [ErrLocked] unless every allocation that is to
+// run has the job's newest specification: then nothing is being rolled out.
+func (c *Client) sameSpecification(ctx context.Context, job *api.Job) error {
+	versions, _, _, err := c.api.Jobs().Versions(*job.ID, false, reading(ctx, *job.Namespace))
+	if err != nil {
+		return err
+	}
+	same := make(map[uint64]bool)
+	newest := specification(job)
+	for _, version := range versions {
+		same[*version.Version] = reflect.DeepEqual(specification(version), newest)
+	}
+	allocations, _, err := c.api.Jobs().Allocations(*job.ID, false, reading(ctx, *job.Namespace))
+	if err != nil {
+		return err
+	}
+	for _, allocation := range allocations {
+		if allocation.DesiredStatus == api.AllocDesiredStatusRun && !same[allocation.JobVersion] {
+			return fmt.Errorf("%w: version %d is being rolled out", ErrLocked, *job.Version)
+		}
+	}
+	return nil
+}
+
+// specification is a job without what scaling and Nomad's own bookkeeping
+// change.
+func specification(job *api.Job) *api.Job {
+	s := *job
+	s.Stable, s.Version, s.Status, s.StatusDescription = nil, nil, nil, nil
+	s.SubmitTime, s.CreateIndex, s.ModifyIndex, s.JobModifyIndex, s.VersionTag = nil, nil, nil, nil, nil
+	s.TaskGroups = make([]*api.TaskGroup, len(job.TaskGroups))
+	for i, group := range job.TaskGroups {
+		g := *group
+		g.Count, g.Scaling = nil, nil
+		s.TaskGroups[i] = &g
+	}
+	return &s
+}

@@ -1,0 +1,17 @@
+package selection
+
+// exact selects the only instance and refuses to choose between several.
+type exact struct{}
+
+func (exact) Select(free []*Instance, _ string) *Instance { return free[0] }
+
+func (exact) check(ready []*Instance) error {
+	if len(ready) == 1 {
+		return nil
+	}
+	err := &SeveralError{IDs: make([]string, len(ready))}
+	for i, instance := range ready {
+		err.IDs[i] = instance.ID
+	}
+	return err
+}

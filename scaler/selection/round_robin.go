@@ -1,0 +1,21 @@
+package selection
+
+// roundRobin selects the instances in turn. It remembers where it was by the
+// place of an instance and not by a position, so that instances that come and
+// go leave the turn of the others alone.
+type roundRobin struct {
+	index int
+	id    string
+}
+
+func (m *roundRobin) Select(free []*Instance, _ string) *Instance {
+	next := free[0]
+	for _, i := range free {
+		if i.after(m.index, m.id) {
+			next = i
+			break
+		}
+	}
+	m.index, m.id = next.Index, next.ID
+	return next
+}
