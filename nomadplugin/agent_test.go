@@ -59,7 +59,7 @@ func TestAgent(t *testing.T) {
 	})
 
 	t.Run("gateways that are gone hold the count, and scaling goes on when they are back", func(t *testing.T) {
-		p := declare(t, cluster, "blind", scaler.Document{"max_instances": "5", "scale_up_step": "0"})
+		p := declare(t, cluster, "blind", scaler.Document{"max_instances": "5", "scale_up_step": "0", "scale_up_cooldown": "0s"})
 		gateway.load(p, 200)
 		nomadtest.Eventually(t, soon, "the first growth", func() bool { return cluster.Status(t, p).Desired == 3 })
 		gateway.stop()

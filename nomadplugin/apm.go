@@ -19,7 +19,6 @@ import (
 	agent "github.com/hashicorp/nomad-autoscaler/sdk/helper/nomad"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/load"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
@@ -171,24 +170,26 @@ func (c *apmConfig) find(ctx context.Context) ([]string, error) {
 func (a *APM) ask(ctx context.Context, url, token string) (load.Series, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return load.Series{}, err
+		return nil, err
 	}
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	response, err := a.http.Do(request)
 	if err != nil {
-		return load.Series{}, fmt.Errorf("asking a gateway: %w", err)
+		return nil, fmt.Errorf("asking a gateway: %w", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return load.Series{}, fmt.Errorf("asking the gateway at %s: %s", url, response.Status)
+		return nil, fmt.Errorf("asking the gateway at %s: %s", url, response.Status)
 	}
-	var report gateway.LoadReport
+	var report struct {
+		Series load.Series `json:"series"`
+	}
 	if err := json.NewDecoder(response.Body).Decode(&report); err != nil {
-		return load.Series{}, fmt.Errorf("reading the answer of the gateway at %s: %w", url, err)
+		return nil, fmt.Errorf("reading the answer of the gateway at %s: %w", url, err)
 	}
-	return report.Samples(), nil
+	return report.Series, nil
 }
 
 func orDefault(value, byDefault string) string {

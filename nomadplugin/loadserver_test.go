@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/load"
 )
 
 // loadServer speaks for a gateway about loads that a test sets, since real
@@ -69,10 +69,10 @@ func (s *loadServer) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := time.Now()
-	report := gateway.LoadReport{Gateway: "test", Now: now, Since: now.Add(-24 * time.Hour)}
-	for at := now.Add(-window); !at.After(now); at = at.Add(5 * time.Second) {
-		report.Series = append(report.Series, gateway.Point{Time: at, Value: &value})
+	var series load.Series
+	for at := now.Add(-window); !at.After(now); at = at.Add(load.GridStep) {
+		series = append(series, scaler.Sample{Time: at, Value: value})
 	}
-	report.Series = append(report.Series, gateway.Point{Time: now, Value: &value})
-	_ = json.NewEncoder(w).Encode(report)
+	series = append(series, scaler.Sample{Time: now, Value: value})
+	_ = json.NewEncoder(w).Encode(map[string]any{"series": series})
 }

@@ -46,8 +46,8 @@ job "nomadscale-gateway" {
         command = var.nomadscale
         args = [
           "gateway",
-          "-listen", "${NOMAD_ADDR_http}",
-          "-admin-listen", "${NOMAD_ADDR_admin}",
+          "--listen", "${NOMAD_ADDR_http}",
+          "--admin-listen", "${NOMAD_ADDR_admin}",
         ]
       }
 

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
+)
+
+// maxInstances is what the quickstart declares.
+const maxInstances = 4
+
+// cluster is a Nomad with the gateway and the autoscaler as jobs.
+type cluster struct {
+	agent *nomadtest.Agent
+	dir   string
+	root  string
+	// gateway and admin are the URLs of the gateway's listeners.
+	gateway, admin string
+	policy         scaler.Policy
+
+	running  chan error // of the load that is being sent
+	answered int
+}
+
+func startCluster(ctx context.Context, dir string) (*cluster, error) {
+	c := &cluster{dir: dir}
+	var err error
+	if c.root, err = nomadtest.Root(); err != nil {
+		return nil, err
+	}
+	if c.policy, err = scaler.Parse(scaler.Document{"namespace": "default", "job": "hello", "group": "web"}); err != nil {
+		return nil, err
+	}
+	for name, pkg := range map[string]string{
+		"plugins/nomadscale":            ".",
+		"terraform-provider-nomadscale": ".",
+		"app":                           "./examples/app",
+	} {
+		if _, err := nomadtest.Build(dir, name, pkg); err != nil {
+			return nil, err
+		}
+	}
+	nomadBinary, err := nomadtest.FindTool("nomad")
+	if err != nil {
+		return nil, err
+	}
+	autoscaler, err := nomadtest.FindTool("nomad-autoscaler")
+	if err != nil {
+		return nil, err
+	}
+	if c.agent, err = nomadtest.Run(ctx, nomadBinary, nomadtest.Options{Dir: dir}); err != nil {
+		return nil, err
+	}
+	port, err := freePort()
+	if err == nil {
+		err = errors.Join(
+			c.submit("gateway.nomad.hcl", map[string]string{"nomadscale": filepath.Join(dir, "plugins", "nomadscale"), "http_port": strconv.Itoa(port)}),
+			c.submit("autoscaler.nomad.hcl", map[string]string{"autoscaler": autoscaler, "plugin_dir": filepath.Join(dir, "plugins")}),
+			c.findGateway(ctx),
+		)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.stop())
+	}
+	return c, nil
+}
+
+func (c *cluster) stop() error { return c.agent.Stop() }
+
+// submit registers one of the jobs in examples/nomad.
+func (c *cluster) submit(file string, variables map[string]string) error {
+	source, err := os.ReadFile(filepath.Join(c.root, "examples", "nomad", file))
+	if err != nil {
+		return err
+	}
+	var assignments string
+	for name, value := range variables {
+		assignments += fmt.Sprintf("%s = %q\n", name, value)
+	}
+	job, err := c.agent.API.Jobs().ParseHCLOpts(&api.JobsParseRequest{JobHCL: string(source), Variables: assignments})
+	if err != nil {
+		return fmt.Errorf("parsing %s: %w", file, err)
+	}
+	if _, _, err := c.agent.API.Jobs().Register(job, nil); err != nil {
+		return fmt.Errorf("registering %s: %w", file, err)
+	}
+	return nil
+}
+
+// findGateway waits until the gateway is ready, found by its services.
+func (c *cluster) findGateway(ctx context.Context) error {
+	return poll(ctx, 30*time.Second, "the gateway to be ready", func() error {
+		for service, url := range map[string]*string{"nomadscale-gateway": &c.gateway, "nomadscale-gateway-admin": &c.admin} {
+			registrations, _, err := c.agent.API.Services().Get(service, nil)
+			if err != nil {
+				return err
+			}
+			if len(registrations) == 0 {
+				return fmt.Errorf("there is no service %s", service)
+			}
+			*url = fmt.Sprintf("http://%s:%d", registrations[0].Address, registrations[0].Port)
+		}
+		return c.getJSON(ctx, c.admin+"/readyz", nil)
+	})
+}
+
+// url is where the app is reached.
+func (c *cluster) url() string { return c.gateway + "/apps/" + c.policy.App() }
+
+// answer is what the app says of itself.
+type answer struct{ Started, Listening time.Time }
+
+// get sends one request to the app.
+func (c *cluster) get(ctx context.Context, path string) (a answer, err error) {
+	return a, c.getJSON(ctx, c.url()+path, &a)
+}
+
+func (c *cluster) getJSON(ctx context.Context, url string, into any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: %s", url, response.Status)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.NewDecoder(response.Body).Decode(into)
+}
+
+// count reads how many instances are desired and how many run.
+func (c *cluster) count(ctx context.Context) (desired, running int, err error) {
+	status, err := c.agent.Client.Status(ctx, c.policy)
+	return status.Desired, status.Running, err
+}
+
+// until waits for a count.
+func (c *cluster) until(ctx context.Context, limit time.Duration, what string, condition func(desired, running int) bool) error {
+	return poll(ctx, limit, what, func() error {
+		desired, running, err := c.count(ctx)
+		if err != nil {
+			return err
+		}
+		if !condition(desired, running) {
+			return fmt.Errorf("%d desired, %d running", desired, running)
+		}
+		return nil
+	})
+}
+
+// changeByHand changes a value of the policy as a person would: in the job.
+func (c *cluster) changeByHand(ctx context.Context, key, value string) error {
+	jobs := c.agent.API.Jobs()
+	job, _, err := jobs.Info(c.policy.Job, (&api.QueryOptions{}).WithContext(ctx))
+	if err != nil {
+		return err
+	}
+	if !setKey(job.LookupTaskGroup(c.policy.Group).Scaling.Policy, key, value) {
+		return fmt.Errorf("the policy has no key %s", key)
+	}
+	_, _, err = jobs.RegisterOpts(job, &api.RegisterOptions{PreserveCounts: true}, nil)
+	return err
+}
+
+// setKey sets the key wherever it stands in nested blocks.
+func setKey(value any, key, to string) (found bool) {
+	switch value := value.(type) {
+	case []any:
+		for _, v := range value {
+			found = setKey(v, key, to) || found
+		}
+	case map[string]any:
+		if _, ok := value[key]; ok {
+			value[key] = to
+			return true
+		}
+		for _, v := range value {
+			found = setKey(v, key, to) || found
+		}
+	}
+	return found
+}
+
+// poll tries until it works or the limit is over.
+func poll(ctx context.Context, limit time.Duration, what string, try func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting %s for %s: %w", limit, what, err)
+		case <-tick.C:
+		}
+	}
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(port)
+}

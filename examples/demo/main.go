@@ -1,0 +1,212 @@
+// Command demo shows the whole life of an app on a real Nomad: declared with
+// Terraform, started by its first request, grown under load, shrunk, gone to
+// zero, changed by hand, mended, destroyed. It fails unless it has seen it all,
+// and leaves nothing running.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	keep := flag.Bool("keep", false, "stay up before the end and print the addresses, until interrupted")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *keep); err != nil {
+		fmt.Fprintln(os.Stderr, "\nThe demo has failed:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, keep bool) (err error) {
+	dir, err := os.MkdirTemp("", "demo")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+
+	say("Starting Nomad, and the gateway and the autoscaler as its jobs")
+	c, err := startCluster(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.stop()) }()
+
+	watching, stopWatching := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	d := &demo{cluster: c, terraform: newTerraform(c)}
+	go func() {
+		defer close(watched)
+		c.watch(watching, os.Stdout)
+	}()
+	defer func() {
+		stopWatching()
+		<-watched
+	}()
+
+	for _, step := range []func(context.Context) error{
+		d.declare, d.wake, d.grow, d.planAtMax, d.shrink, d.sleep, d.drift,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	if keep {
+		say("Staying up until interrupted:\n  Nomad    %s\n  app      %s\n  gateway  %s/v1/apps", c.agent.Address, c.url(), c.admin)
+		<-ctx.Done()
+		ctx = context.WithoutCancel(ctx)
+	}
+	if err := d.destroy(ctx); err != nil {
+		return err
+	}
+	stopWatching()
+	<-watched
+	fmt.Println("\nWhat was seen:")
+	for _, figure := range d.figures {
+		fmt.Println("  " + figure)
+	}
+	return nil
+}
+
+// say announces a step.
+func say(format string, args ...any) { fmt.Printf("\n== "+format+"\n", args...) }
+
+// demo is the sequence of steps and the figures that they measure.
+type demo struct {
+	*cluster
+	terraform *terraform
+	figures   []string
+}
+
+func (d *demo) measured(format string, args ...any) {
+	d.figures = append(d.figures, fmt.Sprintf(format, args...))
+}
+
+func (d *demo) declare(ctx context.Context) error {
+	say("terraform apply: the app is declared and does not run")
+	if err := d.terraform.run(ctx, "apply", "-auto-approve"); err != nil {
+		return err
+	}
+	if desired, _, err := d.count(ctx); err != nil || desired != 0 {
+		return fmt.Errorf("%d instances are desired after the apply, want 0 (%w)", desired, err)
+	}
+	d.measured("zero instances after the apply")
+	return nil
+}
+
+func (d *demo) wake(ctx context.Context) error {
+	say("The first request starts it")
+	sent := time.Now()
+	answer, err := d.get(ctx, "/")
+	if err != nil {
+		return fmt.Errorf("the first request: %w", err)
+	}
+	took := time.Since(sent)
+	start := answer.Listening.Sub(sent)
+	d.measured("first request answered from zero in %s: %s until the app listened (%s of it the app's own start), %s the gateway's share",
+		ms(took), ms(start), ms(answer.Listening.Sub(answer.Started)), ms(took-start))
+	return nil
+}
+
+func (d *demo) grow(ctx context.Context) error {
+	say("Load makes it grow to its maximum")
+	began := time.Now()
+	d.load(ctx, "20s", 12, 2)
+	if err := d.until(ctx, time.Minute, "the maximum desired and running", func(desired, running int) bool {
+		return desired == maxInstances && running == maxInstances
+	}); err != nil {
+		return err
+	}
+	d.measured("%d instances running %s after the load began", maxInstances, ms(time.Since(began)))
+	return nil
+}
+
+func (d *demo) planAtMax(ctx context.Context) error {
+	say("terraform plan -detailed-exitcode: no changes, although the count has moved")
+	changes, err := d.terraform.plan(ctx)
+	if err != nil {
+		return err
+	}
+	if changes != nil {
+		return fmt.Errorf("the plan at the maximum shows changes: %s", strings.Join(changes, ", "))
+	}
+	d.measured("the plan is empty at %d instances", maxInstances)
+	return nil
+}
+
+func (d *demo) shrink(ctx context.Context) error {
+	if err := d.loaded(); err != nil {
+		return err
+	}
+	say("Less load makes it shrink, with requests in flight all the while")
+	d.load(ctx, "60s", 2, 1)
+	if err := d.until(ctx, 2*time.Minute, "fewer instances desired", func(desired, _ int) bool {
+		return desired > 0 && desired < maxInstances
+	}); err != nil {
+		return err
+	}
+	if err := d.loaded(); err != nil {
+		return err
+	}
+	d.measured("%d requests through growth and shrinkage, 0 failed", d.answered)
+	return nil
+}
+
+func (d *demo) sleep(ctx context.Context) error {
+	say("Quiet takes it to zero")
+	began := time.Now()
+	if err := d.until(ctx, 3*time.Minute, "zero instances", func(desired, running int) bool {
+		return desired == 0 && running == 0
+	}); err != nil {
+		return err
+	}
+	d.measured("zero instances %s after the last request (60 s are the trailing minute, 20 s stop_after_inactive)", ms(time.Since(began)))
+	return nil
+}
+
+func (d *demo) drift(ctx context.Context) error {
+	say("Somebody changes scale_up_threshold by hand, and terraform plan shows it")
+	if err := d.changeByHand(ctx, "scale_up_threshold", "0.5"); err != nil {
+		return err
+	}
+	changes, err := d.terraform.plan(ctx)
+	if err != nil {
+		return err
+	}
+	const want = "autoscaling.scale_up_threshold: 0.5 -> 0.8"
+	if len(changes) != 1 || changes[0] != want {
+		return fmt.Errorf("the plan shows [%s], want just %s", strings.Join(changes, ", "), want)
+	}
+	d.measured("the plan shows what was changed by hand and nothing else: %s", want)
+	if err := d.terraform.run(ctx, "apply", "-auto-approve"); err != nil {
+		return err
+	}
+	if changes, err = d.terraform.plan(ctx); err != nil || changes != nil {
+		return fmt.Errorf("after the apply the plan shows %v (%w)", changes, err)
+	}
+	d.measured("the apply mends it: the next plan is empty")
+	return nil
+}
+
+func (d *demo) destroy(ctx context.Context) error {
+	say("terraform destroy")
+	if err := d.terraform.run(ctx, "destroy", "-auto-approve"); err != nil {
+		return err
+	}
+	if _, _, err := d.count(ctx); err == nil {
+		return errors.New("the job is still there after the destroy")
+	}
+	d.measured("nothing is left after the destroy")
+	return nil
+}
+
+func ms(d time.Duration) string { return d.Round(time.Millisecond).String() }

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
+)
+
+// watch prints a line a second about the app, while it is declared.
+func (c *cluster) watch(ctx context.Context, w io.Writer) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			if line, ok := c.line(ctx, now); ok {
+				fmt.Fprintln(w, line)
+			}
+		}
+	}
+}
+
+func (c *cluster) line(ctx context.Context, now time.Time) (string, bool) {
+	status, err := c.agent.Client.Status(ctx, c.policy)
+	if err != nil {
+		return "", false
+	}
+	line := fmt.Sprintf("%s  %s  desired %d  running %d", now.Format(time.TimeOnly), c.loadNow(ctx), status.Desired, status.Running)
+	if action := status.History.LastAction; action != nil {
+		line += fmt.Sprintf("  last %d -> %d: %s", action.From, action.To, action.Reason)
+	}
+	return line, true
+}
+
+// loadNow is the app's load as the gateway tells it.
+func (c *cluster) loadNow(ctx context.Context) string {
+	var report gateway.LoadReport
+	if err := c.getJSON(ctx, c.admin+"/v1/load?app="+c.policy.App(), &report); err != nil {
+		return "load unknown"
+	}
+	now := report.Apps[c.policy.App()]
+	return fmt.Sprintf("%4d requests a minute  %2d in flight", now.RequestsPerMinute, now.Concurrency)
+}

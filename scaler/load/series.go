@@ -1,0 +1,158 @@
+package load
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+)
+
+// Series is the load of an app over time, oldest first.
+type Series []scaler.Sample
+
+// Merge adds up what several gateways saw of an app. The sum is known where
+// every gateway watched, so it begins after the latest of them began. An empty
+// series stands for a gateway that gave no answer: the load is not known then,
+// and never what the others have of it.
+//
+// Where gateways were busiest at different moments of a step the sum is above
+// what they had together at any one of them.
+func Merge(gateways ...Series) Series {
+	var now time.Time
+	var sum float64
+	for _, s := range gateways {
+		if len(s) == 0 {
+			sum = math.NaN()
+			continue
+		}
+		newest := s[len(s)-1]
+		sum += newest.Value
+		if now.IsZero() || newest.Time.Before(now) {
+			now = newest.Time
+		}
+	}
+	if now.IsZero() {
+		return nil
+	}
+	merged := Series{}
+	if !math.IsNaN(sum) {
+		merged = sumOfSteps(gateways, now, sum)
+	}
+	return append(merged, scaler.Sample{Time: now, Value: sum})
+}
+
+// sumOfSteps adds up the highest loads in each step of the grid before now, and
+// after the last step, if that is above the load now.
+func sumOfSteps(gateways []Series, now time.Time, newest float64) Series {
+	end := floor(now.Unix())
+	sum := gateways[0].steps(end)
+	for _, s := range gateways[1:] {
+		sum = addSteps(sum, s.steps(end))
+	}
+	var sums Series
+	for _, step := range sum {
+		switch {
+		case math.IsNaN(step.load):
+		case step.at <= end:
+			sums = append(sums, scaler.Sample{Time: time.Unix(step.at, 0).UTC(), Value: step.load})
+		case step.load > newest:
+			sums = append(sums, scaler.Sample{Time: now, Value: step.load})
+		}
+	}
+	return sums
+}
+
+// step is the highest load in the step of the grid that ends at a second.
+type step struct {
+	at   int64
+	load float64
+}
+
+// steps is the series by steps of the grid up to its end. All that is later, the
+// newest load at least, is one more.
+func (s Series) steps(end int64) []step {
+	rest := end + gridSeconds
+	var steps []step
+	add := func(at int64, load float64) {
+		if n := len(steps); n > 0 && steps[n-1].at == at {
+			steps[n-1].load = math.Max(steps[n-1].load, load)
+		} else {
+			steps = append(steps, step{at, load})
+		}
+	}
+	for _, sample := range s {
+		add(min(ceiling(sample.Time), rest), sample.Value)
+	}
+	add(rest, s[len(s)-1].Value)
+	return steps
+}
+
+// addSteps adds up the steps that both have.
+func addSteps(a, b []step) []step {
+	sum := a[:0]
+	for _, step := range a {
+		for len(b) > 0 && b[0].at < step.at {
+			b = b[1:]
+		}
+		if len(b) > 0 && b[0].at == step.at {
+			step.load += b[0].load
+			sum = append(sum, step)
+		}
+	}
+	return sum
+}
+
+// ceiling is the first point of the grid at or after that time.
+func ceiling(t time.Time) int64 {
+	at := floor(t.Unix())
+	if time.Unix(at, 0).Before(t) {
+		at += gridSeconds
+	}
+	return at
+}
+
+// point is a sample in JSON, which has no NaN: an unknown value is null.
+type point struct {
+	Time  time.Time `json:"time"`
+	Value *float64  `json:"value"`
+}
+
+// MarshalJSON writes the samples as objects with a time and a value, which is
+// null where the load is not known.
+func (s Series) MarshalJSON() ([]byte, error) {
+	points := make([]point, len(s))
+	for i, sample := range s {
+		points[i].Time = sample.Time
+		if known(sample.Value) {
+			points[i].Value = &s[i].Value
+		}
+	}
+	return json.Marshal(points)
+}
+
+// UnmarshalJSON reads what [Series.MarshalJSON] writes.
+func (s *Series) UnmarshalJSON(text []byte) error {
+	var points []point
+	if err := json.Unmarshal(text, &points); err != nil {
+		return err
+	}
+	read := make(Series, len(points))
+	for i, p := range points {
+		read[i] = scaler.Sample{Time: p.Time, Value: math.NaN()}
+		if p.Value != nil {
+			read[i].Value = *p.Value
+			if !known(*p.Value) {
+				return fmt.Errorf("value = %v at %s: must be at least 0", *p.Value, p.Time.Format(time.RFC3339))
+			}
+		}
+		if i > 0 && p.Time.Before(points[i-1].Time) {
+			return fmt.Errorf("time = %s: must not be before the one ahead of it", p.Time.Format(time.RFC3339))
+		}
+	}
+	*s = read
+	return nil
+}
+
+func known(value float64) bool { return value >= 0 && !math.IsInf(value, 1) }

@@ -1,0 +1,43 @@
+package load
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Snapshot is the load of an app at a moment, as one gateway sees it.
+type Snapshot struct {
+	// Since is when the gateway began to watch the app. It knows of nothing
+	// before.
+	Since time.Time `json:"since"`
+	// Now is the moment.
+	Now time.Time `json:"now"`
+	// InFlight are the requests at the instances.
+	InFlight int `json:"in_flight"`
+	// Queued are the requests that wait for an instance.
+	Queued int `json:"queued"`
+	// RequestsPerMinute are the requests in progress and those that ended in
+	// the trailing minute.
+	RequestsPerMinute int `json:"requests_per_minute"`
+	// Concurrency are the requests in flight and queued.
+	Concurrency int `json:"concurrency"`
+}
+
+// UnmarshalJSON reads a snapshot and rejects one that no meter makes.
+func (s *Snapshot) UnmarshalJSON(text []byte) error {
+	type plain Snapshot
+	var p plain
+	if err := json.Unmarshal(text, &p); err != nil {
+		return err
+	}
+	for name, n := range map[string]int{
+		"in_flight": p.InFlight, "queued": p.Queued, "requests_per_minute": p.RequestsPerMinute, "concurrency": p.Concurrency,
+	} {
+		if n < 0 {
+			return fmt.Errorf("%s = %d: must be at least 0", name, n)
+		}
+	}
+	*s = Snapshot(p)
+	return nil
+}
