@@ -43,11 +43,7 @@ func startCluster(ctx context.Context, dir string) (*cluster, error) {
 	if c.policy, err = scaler.Parse(scaler.Document{"namespace": "default", "job": "hello", "group": "web"}); err != nil {
 		return nil, err
 	}
-	for name, pkg := range map[string]string{
-		"plugins/nomadscale":            ".",
-		"terraform-provider-nomadscale": ".",
-		"app":                           "./examples/app",
-	} {
+	for name, pkg := range map[string]string{"plugins/nomadscale": ".", "app": "./examples/app"} {
 		if _, err := nomadtest.Build(dir, name, pkg); err != nil {
 			return nil, err
 		}

@@ -40,10 +40,14 @@ func run(ctx context.Context, keep bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.stop()) }()
+	tf, err := newTerraform(ctx, c)
+	if err != nil {
+		return err
+	}
+	d := &demo{cluster: c, terraform: tf}
 
 	watching, stopWatching := context.WithCancel(ctx)
 	watched := make(chan struct{})
-	d := &demo{cluster: c, terraform: newTerraform(c)}
 	go func() {
 		defer close(watched)
 		c.watch(watching, os.Stdout)
@@ -93,7 +97,7 @@ func (d *demo) measured(format string, args ...any) {
 
 func (d *demo) declare(ctx context.Context) error {
 	say("terraform apply: the app is declared and does not run")
-	if err := d.terraform.run(ctx, "apply", "-auto-approve"); err != nil {
+	if err := d.terraform.quietly(ctx, "apply", "-auto-approve"); err != nil {
 		return err
 	}
 	if desired, _, err := d.count(ctx); err != nil || desired != 0 {
@@ -187,7 +191,7 @@ func (d *demo) drift(ctx context.Context) error {
 		return fmt.Errorf("the plan shows [%s], want just %s", strings.Join(changes, ", "), want)
 	}
 	d.measured("the plan shows what was changed by hand and nothing else: %s", want)
-	if err := d.terraform.run(ctx, "apply", "-auto-approve"); err != nil {
+	if err := d.terraform.quietly(ctx, "apply", "-auto-approve"); err != nil {
 		return err
 	}
 	if changes, err = d.terraform.plan(ctx); err != nil || changes != nil {
@@ -199,7 +203,7 @@ func (d *demo) drift(ctx context.Context) error {
 
 func (d *demo) destroy(ctx context.Context) error {
 	say("terraform destroy")
-	if err := d.terraform.run(ctx, "destroy", "-auto-approve"); err != nil {
+	if err := d.terraform.quietly(ctx, "destroy", "-auto-approve"); err != nil {
 		return err
 	}
 	if _, _, err := d.count(ctx); err == nil {

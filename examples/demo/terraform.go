@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -20,37 +20,34 @@ import (
 type terraform struct {
 	cli, dir string
 	env      []string
-	app      string
 }
 
-func newTerraform(c *cluster) *terraform {
-	return &terraform{
+// newTerraform copies the quickstart, installs the provider that was just built
+// into a mirror, as a user would, and initialises.
+func newTerraform(ctx context.Context, c *cluster) (*terraform, error) {
+	t := &terraform{
 		dir: filepath.Join(c.dir, "quickstart"),
-		env: append(os.Environ(), "NOMAD_ADDR="+c.agent.Address, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1",
-			"TF_CLI_CONFIG_FILE="+filepath.Join(c.dir, "cli.tfrc")),
-		app: filepath.Join(c.dir, "app"),
+		env: append(os.Environ(), "NOMAD_ADDR="+c.agent.Address, "TF_VAR_app="+filepath.Join(c.dir, "app"),
+			"TF_IN_AUTOMATION=1", "TF_CLI_CONFIG_FILE="+filepath.Join(c.dir, "cli.tfrc"), "CHECKPOINT_DISABLE=1"),
 	}
-}
-
-// prepare copies the quickstart and points the CLI at the provider that was
-// just built.
-func (t *terraform) prepare() (err error) {
-	if t.cli != "" {
-		return nil
+	mirror := filepath.Join(c.dir, "mirror")
+	config := fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", mirror)
+	err := errors.Join(
+		os.WriteFile(filepath.Join(c.dir, "cli.tfrc"), []byte(config), 0o600),
+		os.CopyFS(t.dir, os.DirFS(filepath.Join(c.root, "examples", "quickstart"))),
+	)
+	for _, registry := range []string{"registry.terraform.io", "registry.opentofu.org"} {
+		dir := filepath.Join(mirror, registry, "nomadscale", "nomadscale", "0.0.1", runtime.GOOS+"_"+runtime.GOARCH)
+		err = errors.Join(err, os.MkdirAll(dir, 0o755),
+			os.Link(filepath.Join(c.dir, "plugins", "nomadscale"), filepath.Join(dir, "terraform-provider-nomadscale_v0.0.1")))
 	}
-	root, err := nomadtest.Root()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	config := fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"nomadscale/nomadscale\" = %q\n  }\n  direct {}\n}\n", filepath.Dir(t.dir))
-	if err := os.WriteFile(filepath.Join(filepath.Dir(t.dir), "cli.tfrc"), []byte(config), 0o600); err != nil {
-		return err
+	if t.cli, err = nomadtest.FindTool("terraform"); err != nil {
+		return nil, err
 	}
-	if err := os.CopyFS(t.dir, os.DirFS(filepath.Join(root, "examples", "quickstart"))); err != nil {
-		return err
-	}
-	t.cli, err = nomadtest.FindTool("terraform")
-	return err
+	return t, t.quietly(ctx, "init")
 }
 
 func (t *terraform) command(ctx context.Context, args ...string) *exec.Cmd {
@@ -61,33 +58,26 @@ func (t *terraform) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run runs a command that takes the configuration's variables, and shows what
-// it prints.
-func (t *terraform) run(ctx context.Context, args ...string) error {
-	if err := t.prepare(); err != nil {
-		return err
+// quietly runs a command, and shows what it prints only when it fails.
+func (t *terraform) quietly(ctx context.Context, args ...string) error {
+	if out, err := t.command(ctx, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("terraform %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
-	cmd := t.command(ctx, append(args, "-no-color", "-var", "app="+t.app)...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("terraform %s: %w\n%s", strings.Join(args, " "), err, &out)
-	}
-	show(out.String())
 	return nil
 }
 
-// plan returns the attributes that a plan changes, as "path: before -> after",
-// or nil when -detailed-exitcode says that there are none.
+// plan shows a plan and returns the attributes that it changes, as "path: before
+// -> after", or nil when -detailed-exitcode says that there are none.
 func (t *terraform) plan(ctx context.Context) ([]string, error) {
-	cmd := t.command(ctx, "plan", "-detailed-exitcode", "-no-color", "-out", "plan", "-var", "app="+t.app)
-	out, err := cmd.CombinedOutput()
+	out, err := t.command(ctx, "plan", "-detailed-exitcode", "-no-color", "-out", "plan").CombinedOutput()
 	var exit *exec.ExitError
 	changed := errors.As(err, &exit) && exit.ExitCode() == 2
 	if err != nil && !changed {
 		return nil, fmt.Errorf("terraform plan: %w\n%s", err, out)
 	}
-	show(string(out))
+	for line := range strings.Lines(string(out)) {
+		fmt.Print("   ", line)
+	}
 	if !changed {
 		return nil, nil
 	}
@@ -129,14 +119,4 @@ func difference(path string, before, after map[string]any) (all []string) {
 		}
 	}
 	return all
-}
-
-// show prints what a command has printed, without its boxes: they warn of the
-// provider's installation for development.
-func show(out string) {
-	for line := range strings.Lines(out) {
-		if strings.TrimSpace(line) != "" && !strings.HasPrefix(line, "│") && !strings.HasPrefix(line, "╷") && !strings.HasPrefix(line, "╵") {
-			fmt.Print("   ", line)
-		}
-	}
 }
