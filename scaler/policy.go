@@ -151,22 +151,23 @@ func (e *ValueError) Error() string {
 	return fmt.Sprintf("%s = %q: must be %s", e.Key, e.Value, e.Allowed)
 }
 
-// ValueErrors returns every [ValueError] in err, in the order of the document.
+// ValueErrors returns every [ValueError] in err.
 func ValueErrors(err error) []*ValueError {
-	switch e := err.(type) {
-	case nil:
-		return nil
-	case *ValueError:
-		return []*ValueError{e}
-	case interface{ Unwrap() []error }:
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []*ValueError
-		for _, err := range e.Unwrap() {
+		for _, err := range joined.Unwrap() {
 			all = append(all, ValueErrors(err)...)
 		}
 		return all
-	default:
-		return ValueErrors(errors.Unwrap(err))
 	}
+	if wrapped := errors.Unwrap(err); wrapped != nil {
+		return ValueErrors(wrapped)
+	}
+	var one *ValueError
+	if errors.As(err, &one) {
+		return []*ValueError{one}
+	}
+	return nil
 }
 
 func invalid(key string, value any, allowed string, args ...any) *ValueError {

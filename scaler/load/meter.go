@@ -140,7 +140,7 @@ func (m *Meter) advance(now time.Time) time.Time {
 		m.restart(now)
 		return now
 	case second < m.ended.second:
-		return time.Unix(m.ended.second, 0)
+		return time.Unix(m.ended.second, 0).UTC()
 	}
 	for at := floor(m.ended.second) + gridSeconds; at <= second; at += gridSeconds {
 		m.history.add(at, m.peak)

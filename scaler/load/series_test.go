@@ -55,6 +55,21 @@ func TestMergeAlignsGatewaysThatAnswerAtDifferentTimes(t *testing.T) {
 	}
 }
 
+// The time of an answer may lie on the grid.
+func TestMergeOfAnAnswerOnTheGrid(t *testing.T) {
+	m := load.NewMeter(start, time.Hour)
+	m.Begin(at(7.8))
+	m.End(at(7.9))
+	got := load.Merge(constant(2, start, at(7.5)), m.Series(scaler.Concurrency, start, at(8)))
+	want := load.Series{
+		{Time: at(2.5), Value: 2}, {Time: at(7.5), Value: 2},
+		{Time: at(7.5), Value: 3}, {Time: at(7.5), Value: 2},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // A gateway that has just started has not watched the time before: an app that
 // was idle at the others may have been busy there.
 func TestMergeBeginsWithTheLatestGateway(t *testing.T) {

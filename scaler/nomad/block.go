@@ -22,9 +22,12 @@ const checkName = "load"
 // evaluationInterval is how often the autoscaler decides by default.
 const evaluationInterval = 10 * time.Second
 
-// queryMargin is how much further than stop_after_inactive a check's series
-// reaches, so that it shows the whole of that time whenever it is asked.
-const queryMargin = time.Minute
+// queryWindow is how far back a check's series reaches: over stop_after_inactive
+// and the minute that a decision to shrink looks at, with a minute to spare, so
+// that it shows the whole of that time whenever it is asked.
+func queryWindow(p scaler.Policy) time.Duration {
+	return max(p.StopAfterInactive, time.Minute) + time.Minute
+}
 
 // Block is a group's scaling block: a policy and what stands around it.
 type Block struct {
@@ -77,7 +80,7 @@ func (b Block) Render() *api.ScalingPolicy {
 			"check": labelled(checkName, map[string]any{
 				"source":       b.Source,
 				"query":        b.Query,
-				"query_window": scaler.FormatDuration(b.Policy.StopAfterInactive + queryMargin),
+				"query_window": scaler.FormatDuration(queryWindow(b.Policy)),
 				"strategy":     labelled(Driver, document),
 			}),
 		},
