@@ -135,7 +135,7 @@ type agent struct {
 	cmd                 *exec.Cmd
 }
 
-func startAgent(t *testing.T, cluster *nomadtest.Agent, gateway *loadServer) *agent {
+func startAgent(t *testing.T, cluster *nomadtest.Agent, gateway *loadServer, more ...string) *agent {
 	dir := t.TempDir()
 	plugins := filepath.Join(dir, "plugins")
 	nomadtest.Binary(t, plugins)
@@ -165,7 +165,7 @@ apm "nomadscale" {
     gateways = %q
   }
 }
-`, plugins, freePort(t), cluster.Address, "http://"+gateway.address)
+`, plugins, freePort(t), cluster.Address, "http://"+gateway.address) + strings.Join(more, "")
 	if err := os.WriteFile(a.config, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ apm "nomadscale" {
 		_ = a.cmd.Wait()
 		if t.Failed() {
 			log := a.output(t)
-			t.Logf("the end of the agent's log:\n%s", log[max(0, len(log)-8000):])
+			t.Logf("the end of the agent's log:\n%s", log[max(0, len(log)-200000):])
 		}
 	})
 	return a

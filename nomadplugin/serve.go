@@ -1,5 +1,6 @@
 // Package nomadplugin adapts nomadscale to the Nomad Autoscaler: a strategy
-// that decides, and an APM that asks the gateways for the load.
+// that decides, an APM that asks the gateways for the load, and a target that
+// carries the decision out.
 //
 // The agent answers an error whose text contains "EOF" or "connection refused"
 // by stopping every policy of the cluster, and an empty series by giving up the
@@ -9,6 +10,7 @@ package nomadplugin
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -16,8 +18,6 @@ import (
 	"github.com/hashicorp/nomad-autoscaler/plugins"
 	"github.com/hashicorp/nomad-autoscaler/plugins/base"
 	"github.com/hashicorp/nomad-autoscaler/sdk"
-
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
 // Started reports whether the autoscaler's agent has started this process.
@@ -31,13 +31,14 @@ func Serve(args []string) error {
 	factories := map[string]plugins.PluginFactory{
 		sdk.PluginTypeStrategy: func(log hclog.Logger) any { return NewStrategy(log) },
 		sdk.PluginTypeAPM:      func(log hclog.Logger) any { return NewAPM(log) },
+		sdk.PluginTypeTarget:   func(log hclog.Logger) any { return NewTarget(log) },
 	}
 	if len(args) == 1 && factories[args[0]] != nil {
 		go exitWithParent(os.Getppid())
 		plugins.Serve(factories[args[0]])
 		return nil
 	}
-	return fmt.Errorf("the plugin block's args are %q: they must be [%q] in a strategy block and [%q] in an apm block", args, sdk.PluginTypeStrategy, sdk.PluginTypeAPM)
+	return fmt.Errorf("the plugin block's args are %q: they must be [%q], [%q] or [%q], as the block is", args, sdk.PluginTypeStrategy, sdk.PluginTypeAPM, sdk.PluginTypeTarget)
 }
 
 // exitWithParent ends the process when its parent has died without ending it, as
@@ -49,9 +50,10 @@ func exitWithParent(parent int) {
 	os.Exit(1)
 }
 
-// info describes a plugin to the agent, which insists on the driver's name.
+// info describes a plugin to the agent, which insists on the driver's name: that
+// of the file in its plugin_dir.
 func info(kind string) (*base.PluginInfo, error) {
-	return &base.PluginInfo{Name: nomad.Driver, PluginType: kind}, nil
+	return &base.PluginInfo{Name: filepath.Base(os.Args[0]), PluginType: kind}, nil
 }
 
 // clean rewords an error that the agent would take for a reason to stop every

@@ -19,6 +19,9 @@ const Driver = "nomadscale"
 // checkName is the check that a block written here consists of.
 const checkName = "load"
 
+// defaultTarget is the target of a policy that names none.
+const defaultTarget = "nomad-target"
+
 // evaluationInterval is how often the autoscaler decides by default.
 const evaluationInterval = 10 * time.Second
 
@@ -40,6 +43,9 @@ type Block struct {
 	Source string
 	// Query is what Source is asked.
 	Query string
+	// Target is the autoscaler's target plugin that changes the count: the
+	// agent's own or [Driver].
+	Target string
 	// EvaluationInterval is how often the autoscaler decides.
 	EvaluationInterval time.Duration
 }
@@ -52,7 +58,10 @@ func NewBlock(p scaler.Policy) Block {
 		Min:    p.MinInstances,
 		Max:    p.MaxInstances,
 		Source: Driver,
-		Query:  Query(p), EvaluationInterval: evaluationInterval,
+		Query:  Query(p),
+		Target: defaultTarget,
+
+		EvaluationInterval: evaluationInterval,
 	}
 }
 
@@ -68,22 +77,26 @@ func (b Block) Render() *api.ScalingPolicy {
 	for key, value := range b.Policy.Document() {
 		document[key] = value
 	}
+	policy := map[string]any{
+		"evaluation_interval":  scaler.FormatDuration(b.EvaluationInterval),
+		"cooldown":             "1ms",
+		"cooldown_on_scale_up": "1ms",
+		"check": labelled(checkName, map[string]any{
+			"source":       b.Source,
+			"query":        b.Query,
+			"query_window": scaler.FormatDuration(queryWindow(b.Policy)),
+			"strategy":     labelled(Driver, document),
+		}),
+	}
+	if b.Target != defaultTarget {
+		policy["target"] = labelled(b.Target, map[string]any{})
+	}
 	return &api.ScalingPolicy{
 		Type:    api.ScalingPolicyTypeHorizontal,
 		Enabled: new(b.Policy.Enabled),
 		Min:     new(int64(b.Min)),
 		Max:     new(int64(b.Max)),
-		Policy: map[string]any{
-			"evaluation_interval":  scaler.FormatDuration(b.EvaluationInterval),
-			"cooldown":             "1ms",
-			"cooldown_on_scale_up": "1ms",
-			"check": labelled(checkName, map[string]any{
-				"source":       b.Source,
-				"query":        b.Query,
-				"query_window": scaler.FormatDuration(queryWindow(b.Policy)),
-				"strategy":     labelled(Driver, document),
-			}),
-		},
+		Policy:  policy,
 	}
 }
 
@@ -116,6 +129,9 @@ func ParseBlock(block *api.ScalingPolicy) (Block, error) {
 		}
 		if interval, ok := scaler.ParseDuration(text(block.Policy["evaluation_interval"])); ok {
 			b.EvaluationInterval = interval
+		}
+		for target := range labels(block.Policy["target"]) {
+			b.Target = target
 		}
 		if err := b.Check(); err != nil {
 			return Block{}, fmt.Errorf("check %s: %w", name, err)

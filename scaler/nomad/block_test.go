@@ -20,6 +20,7 @@ func TestBlockRoundTrip(t *testing.T) {
 	})
 	p.Enabled = false
 	want := nomad.NewBlock(p)
+	want.Target = nomad.Driver
 	want.Min, want.Max, want.EvaluationInterval = 0, 2_000_000, want.EvaluationInterval*2
 	// As Nomad stores it: through JSON.
 	raw, err := json.Marshal(want.Render())

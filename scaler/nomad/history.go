@@ -20,10 +20,11 @@ const (
 	metaGoal        = "nomadscale.goal"
 	metaLastUp      = "nomadscale.last_up"
 	metaLastChange  = "nomadscale.last_change"
-	// An event of a change that was made past a deployment's lock carries no
-	// count; its meta does.
-	metaFrom = "nomadscale.from"
-	metaTo   = "nomadscale.to"
+	// metaDesired is the count before the change.
+	metaDesired = "nomadscale.desired"
+	// metaCount is the count after a change that was made past a deployment's
+	// lock: its event carries none.
+	metaCount = "nomadscale.count"
 )
 
 // Action is one change of a group's count, from its scaling events.
@@ -93,11 +94,19 @@ func counts(event api.ScalingEvent) (from, to int, ok bool) {
 	if event.Count != nil {
 		return int(event.PreviousCount), int(*event.Count), true
 	}
-	before, _ := event.Meta[metaFrom].(string)
-	after, _ := event.Meta[metaTo].(string)
-	from, errFrom := strconv.Atoi(before)
-	to, errTo := strconv.Atoi(after)
-	return from, to, errFrom == nil && errTo == nil
+	from, before := metaInt(event.Meta, metaDesired)
+	to, after := metaInt(event.Meta, metaCount)
+	return from, to, before && after
+}
+
+// MetaDesired is the count that a decision was made on, from the meta that
+// [Meta] wrote; false when it is another's.
+func MetaDesired(meta map[string]any) (int, bool) { return metaInt(meta, metaDesired) }
+
+func metaInt(meta map[string]any, key string) (int, bool) {
+	value, _ := meta[key].(string)
+	n, err := strconv.Atoi(value)
+	return n, err == nil
 }
 
 // Meta is what a scaling event says of the decision behind it and of the
@@ -105,6 +114,7 @@ func counts(event api.ScalingEvent) (from, to int, ok bool) {
 func Meta(d scaler.Decision, h History) map[string]any {
 	meta := map[string]any{
 		metaRule:        string(d.Rule),
+		metaDesired:     strconv.Itoa(d.Desired),
 		metaLoad:        round(d.Load),
 		metaDemand:      round(d.Demand),
 		metaUtilisation: round(d.Utilisation),

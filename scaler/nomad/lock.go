@@ -3,7 +3,9 @@ package nomad
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
+	"strconv"
 
 	"github.com/hashicorp/nomad/api"
 
@@ -19,7 +21,7 @@ import (
 // passLock sets the count by registering the job, and records the scaling event
 // that Nomad leaves out then. It returns an [ErrLocked] that says why when the
 // deployment is more than a change of the count.
-func (c *Client) passLock(ctx context.Context, job *api.Job, p scaler.Policy, from Status, d scaler.Decision) error {
+func (c *Client) passLock(ctx context.Context, job *api.Job, p scaler.Policy, change Change) error {
 	if err := c.rollout(ctx, job); err != nil {
 		return err
 	}
@@ -27,18 +29,13 @@ func (c *Client) passLock(ctx context.Context, job *api.Job, p scaler.Policy, fr
 	if submission, _, err := c.api.Jobs().Submission(p.Job, int(*job.Version), reading(ctx, p.Namespace)); err == nil {
 		options.Submission = submission
 	}
-	job.LookupTaskGroup(p.Group).Count = &d.Count
+	job.LookupTaskGroup(p.Group).Count = &change.To
 	if _, _, err := c.api.Jobs().RegisterOpts(job, options, writing(ctx, p.Namespace)); err != nil {
 		return refusal(err)
 	}
-	meta := Meta(d, from.History)
-	meta[metaFrom], meta[metaTo] = fmt.Sprint(from.Desired), fmt.Sprint(d.Count)
-	_, _, err := c.api.Jobs().ScaleWithRequest(p.Job, &api.ScalingRequest{
-		Target:  map[string]string{"Job": p.Job, "Group": p.Group},
-		Message: d.Reason(),
-		Meta:    meta,
-	}, writing(ctx, p.Namespace))
-	return err
+	meta := map[string]any{metaDesired: strconv.Itoa(change.From), metaCount: strconv.Itoa(change.To)}
+	maps.Copy(meta, change.Meta)
+	return c.Record(ctx, p, change.Reason, meta)
 }
 
 // rollout returns an [ErrLocked] that says why the job's deployment is to be

@@ -44,35 +44,63 @@ func (c *Client) Status(ctx context.Context, p scaler.Policy) (Status, error) {
 var ErrLocked = errors.New("a deployment is in the way")
 
 // Scale asks Nomad for the count of a decision that was made on a status. It
-// returns [ErrConflict] when the count has changed since, and [ErrLocked] while
-// a rollout is in the way; in both cases nothing has changed.
+// returns what [Client.SetCount] does.
 func (c *Client) Scale(ctx context.Context, p scaler.Policy, from Status, d scaler.Decision) error {
-	return explain(c.scale(ctx, p, from, d), "scaling %s from %d to %d", p.App(), from.Desired, d.Count)
+	return c.SetCount(ctx, p, Change{From: from.Desired, To: d.Count, Reason: d.Reason(), Meta: Meta(d, from.History)})
 }
 
-// scale reads the job first: the index to compare with is the job's own, and
+// Change is a change of a group's count and what its scaling event says of it.
+type Change struct {
+	From, To int
+	Reason   string
+	Meta     map[string]any
+}
+
+// SetCount changes the count of a policy's group. It returns [ErrConflict] when
+// the count is not what the change goes from, [ErrLocked] while a rollout is in
+// the way, and [ErrNotFound] when there is no such job or group; in all these
+// cases nothing has changed.
+func (c *Client) SetCount(ctx context.Context, p scaler.Policy, change Change) error {
+	return explain(c.setCount(ctx, p, change), "scaling %s from %d to %d", p.App(), change.From, change.To)
+}
+
+// setCount reads the job first: the index to compare with is the job's own, and
 // what Nomad calls JobModifyIndex in the scale status is another one.
-func (c *Client) scale(ctx context.Context, p scaler.Policy, from Status, d scaler.Decision) error {
+func (c *Client) setCount(ctx context.Context, p scaler.Policy, change Change) error {
 	job, _, err := c.api.Jobs().Info(p.Job, reading(ctx, p.Namespace))
 	if err != nil {
 		return err
 	}
 	group := job.LookupTaskGroup(p.Group)
-	if group == nil || *group.Count != from.Desired {
+	if group == nil {
+		return ErrNotFound
+	}
+	if *group.Count != change.From {
 		return ErrConflict
 	}
-	count := int64(d.Count)
-	_, _, err = c.api.Jobs().ScaleWithRequest(p.Job, &api.ScalingRequest{
-		Count:          &count,
-		Target:         map[string]string{"Job": p.Job, "Group": p.Group},
-		Message:        d.Reason(),
-		Meta:           Meta(d, from.History),
-		JobModifyIndex: *job.JobModifyIndex,
-	}, writing(ctx, p.Namespace))
+	request := change.request(p)
+	request.Count, request.JobModifyIndex = new(int64(change.To)), *job.JobModifyIndex
+	_, _, err = c.api.Jobs().ScaleWithRequest(p.Job, request, writing(ctx, p.Namespace))
 	if err = refusal(err); errors.Is(err, ErrLocked) {
-		return c.passLock(ctx, job, p, from, d)
+		return c.passLock(ctx, job, p, change)
 	}
 	return err
+}
+
+// Record leaves a scaling event that changes nothing.
+func (c *Client) Record(ctx context.Context, p scaler.Policy, reason string, meta map[string]any) error {
+	change := Change{Reason: reason, Meta: meta}
+	_, _, err := c.api.Jobs().ScaleWithRequest(p.Job, change.request(p), writing(ctx, p.Namespace))
+	return explain(err, "recording a scaling event of %s", p.App())
+}
+
+// request is the change without its count.
+func (ch Change) request(p scaler.Policy) *api.ScalingRequest {
+	return &api.ScalingRequest{
+		Target:  map[string]string{"Job": p.Job, "Group": p.Group},
+		Message: ch.Reason,
+		Meta:    ch.Meta,
+	}
 }
 
 // refusal recognises the refusals of Nomad that call for another try.
