@@ -19,6 +19,8 @@ type App struct {
 	Policy scaler.Policy
 	// Err is what is wrong with the policy, or nil.
 	Err error
+	// Created orders apps by age: the older one has the lower number.
+	Created uint64
 }
 
 // Name is <namespace>/<job>/<group>.
@@ -107,7 +109,7 @@ func (w *appWatch) read(ctx context.Context, stub *api.ScalingPolicyListStub) (w
 	}
 	policy := watchedPolicy{
 		index: stub.ModifyIndex,
-		app:   App{Namespace: namespace, Job: stub.Target["Job"], Group: stub.Target["Group"]},
+		app:   App{Namespace: namespace, Job: stub.Target["Job"], Group: stub.Target["Group"], Created: stub.CreateIndex},
 	}
 	parsed, err := ParseBlock(block)
 	switch {

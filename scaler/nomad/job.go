@@ -13,8 +13,9 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// ErrSpecification is returned for a job specification that is wrong.
-var ErrSpecification = errors.New("not a valid job specification")
+// ErrSpecification is returned for a job specification that is wrong, or that
+// says what an app's job must not.
+var ErrSpecification = errors.New("the job specification cannot be used")
 
 // ErrExists is returned when the job to be created is there already.
 var ErrExists = errors.New("the job exists already")
@@ -56,7 +57,7 @@ func (c *Client) ParseJob(ctx context.Context, specification string) (*api.Job, 
 		request := &api.JobsParseRequest{JobHCL: specification}
 		if _, err := c.api.Raw().Write("/v1/jobs/parse", request, job, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
 			if status(err) == http.StatusBadRequest {
-				return nil, fmt.Errorf("%w: %w", ErrSpecification, err)
+				return nil, fmt.Errorf("%w: %s", ErrSpecification, answer(err))
 			}
 			return nil, explain(err, "parsing the job specification")
 		}
@@ -70,6 +71,16 @@ func (c *Client) ParseJob(ctx context.Context, specification string) (*api.Job, 
 		}
 	}
 	return job, nil
+}
+
+// answer is the text of Nomad's answer in an error, without what the HTTP client
+// puts around it.
+func answer(err error) string {
+	var response api.UnexpectedResponseError
+	if errors.As(err, &response) && response.HasBody() {
+		return strings.TrimSpace(response.Body())
+	}
+	return err.Error()
 }
 
 // CheckScalable reports why a group of a job cannot be given a policy:
@@ -174,100 +185,84 @@ const (
 // of the group is that of the specification, within the policy's bounds, or
 // else min_instances. It returns [ErrExists] when the job runs already.
 func (c *Client) CreateJob(ctx context.Context, d Declaration) (Written, error) {
-	return c.write(ctx, d, func(live *api.Job) (*api.Job, uint64, bool, error) {
-		var index uint64
-		if live != nil {
-			if live.Stop == nil || !*live.Stop {
-				return nil, 0, false, ErrExists
-			}
-			index = *live.JobModifyIndex
-		}
-		return d.initial(), index, false, nil
-	})
+	return c.write(ctx, d, Declaration.create)
 }
 
 // UpdateJob writes a job that is there. Counts stay as they are, within the new
 // bounds, even when somebody scales at the same moment. It returns
 // [ErrNotFound] when there is no such job.
 func (c *Client) UpdateJob(ctx context.Context, d Declaration) (Written, error) {
-	return c.write(ctx, d, func(live *api.Job) (*api.Job, uint64, bool, error) {
-		if live == nil {
-			return nil, 0, false, ErrNotFound
-		}
-		job, preserve := d.over(live)
-		return job, *live.JobModifyIndex, preserve, nil
-	})
+	return c.write(ctx, d, Declaration.update)
+}
+
+// registration is one try at writing a job over what is there.
+type registration struct {
+	job *api.Job
+	// index is the one that the live job must still have; 0 when there is none.
+	index uint64
+	// preserve keeps the live counts even if they change in the meantime.
+	preserve bool
 }
 
 // write tries until what it wrote is what Nomad has, because Nomad checks the
 // index outside of the transaction that writes: a scaling that began before a
 // write can still undo it.
-func (c *Client) write(ctx context.Context, d Declaration, prepare func(live *api.Job) (job *api.Job, index uint64, preserve bool, err error)) (Written, error) {
-	namespace, id := *d.Job.Namespace, *d.Job.ID
-	for attempt := range attempts {
+func (c *Client) write(ctx context.Context, d Declaration, prepare func(Declaration, *api.Job) (registration, error)) (Written, error) {
+	written, err := Written{}, ErrConflict
+	for attempt := 0; errors.Is(err, ErrConflict) && attempt < attempts; attempt++ {
 		if attempt > 0 && !wait(ctx, time.Duration(attempt)*conflictPause) {
+			err = ctx.Err()
 			break
 		}
-		live, err := c.ReadJob(ctx, namespace, id)
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return Written{}, err
+		var response *api.JobRegisterResponse
+		if response, err = c.register(ctx, d, prepare); err == nil {
+			written, err = c.verify(ctx, d, response)
+			// From now on the job is there, whoever has written it since.
+			prepare = Declaration.update
 		}
-		job, index, preserve, err := prepare(live)
-		if err != nil {
-			return Written{}, fmt.Errorf("writing job %s in namespace %s: %w", id, namespace, err)
-		}
-		response, _, err := c.api.Jobs().RegisterOpts(job, &api.RegisterOptions{
-			EnforceIndex:   true,
-			ModifyIndex:    index,
-			PreserveCounts: preserve,
-			Submission:     &api.JobSubmission{Source: d.Specification, Format: format(d.Specification)},
-		}, writing(ctx, namespace))
-		err = explain(refusal(err), "writing job %s in namespace %s", id, namespace)
-		if errors.Is(err, ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return Written{}, err
-		}
-		written, err := c.verify(ctx, job, d.Block, response)
-		if errors.Is(err, ErrConflict) {
-			// Whoever undid it wrote the job, so it is there.
-			prepare = func(live *api.Job) (*api.Job, uint64, bool, error) {
-				if live == nil {
-					return nil, 0, false, ErrNotFound
-				}
-				job, preserve := d.over(live)
-				return job, *live.JobModifyIndex, preserve, nil
-			}
-			continue
-		}
-		return written, err
 	}
-	if err := ctx.Err(); err != nil {
-		return Written{}, fmt.Errorf("writing job %s in namespace %s: %w", id, namespace, err)
+	if err != nil {
+		return Written{}, fmt.Errorf("writing job %s in namespace %s: %w", *d.Job.ID, *d.Job.Namespace, err)
 	}
-	return Written{}, fmt.Errorf("writing job %s in namespace %s: %w, %d times in a row", id, namespace, ErrConflict, attempts)
+	return written, nil
+}
+
+func (c *Client) register(ctx context.Context, d Declaration, prepare func(Declaration, *api.Job) (registration, error)) (*api.JobRegisterResponse, error) {
+	live, err := c.ReadJob(ctx, *d.Job.Namespace, *d.Job.ID)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	next, err := prepare(d, live)
+	if err != nil {
+		return nil, err
+	}
+	response, _, err := c.api.Jobs().RegisterOpts(next.job, &api.RegisterOptions{
+		EnforceIndex:   true,
+		ModifyIndex:    next.index,
+		PreserveCounts: next.preserve,
+		Submission:     &api.JobSubmission{Source: d.Specification, Format: format(d.Specification)},
+	}, writing(ctx, *d.Job.Namespace))
+	return response, refusal(err)
 }
 
 // verify reads back what a registration wrote. It returns [ErrConflict] when
 // something has overwritten more of it than the counts, or has left the count
 // outside of the bounds.
-func (c *Client) verify(ctx context.Context, job *api.Job, block Block, response *api.JobRegisterResponse) (Written, error) {
-	live, err := c.ReadJob(ctx, *job.Namespace, *job.ID)
+func (c *Client) verify(ctx context.Context, d Declaration, response *api.JobRegisterResponse) (Written, error) {
+	live, err := c.ReadJob(ctx, *d.Job.Namespace, *d.Job.ID)
 	if err != nil {
 		return Written{}, err
 	}
 	ours := live
 	if *live.JobModifyIndex != response.JobModifyIndex {
-		if ours, err = c.versionAt(ctx, job, response.JobModifyIndex); err != nil {
+		if ours, err = c.versionAt(ctx, live, response.JobModifyIndex); err != nil {
 			return Written{}, err
 		}
 		if len(differences(Flatten(ours), Flatten(live))) > 0 {
 			return Written{}, ErrConflict
 		}
 	}
-	group := live.LookupTaskGroup(block.Policy.Group)
-	if group == nil || *group.Count < block.Min || *group.Count > block.Max {
+	if count, known := liveCount(live, d.Block.Policy.Group); !known || count < d.Block.Min || count > d.Block.Max {
 		return Written{}, ErrConflict
 	}
 	return Written{Job: ours, Evaluation: response.EvalID}, nil
@@ -286,27 +281,37 @@ func (c *Client) versionAt(ctx context.Context, job *api.Job, index uint64) (*ap
 	return versions[i], nil
 }
 
-// initial is the job as it is first written.
-func (d Declaration) initial() *api.Job {
+// create prepares the job as it is first written.
+func (d Declaration) create(live *api.Job) (registration, error) {
+	next := registration{}
+	if live != nil {
+		if live.Stop == nil || !*live.Stop {
+			return next, ErrExists
+		}
+		next.index = *live.JobModifyIndex
+	}
 	job, group := d.attach()
 	p, count := d.Block.Policy, d.Block.Policy.MinInstances
 	if group.Count != nil {
 		count = min(max(*group.Count, p.MinInstances), p.MaxInstances)
 	}
-	group.Count = &count
-	return job
+	group.Count, next.job = &count, job
+	return next, nil
 }
 
-// over is the job as it replaces a live one, and whether all of its counts are
-// as they were, so that Nomad is to preserve them against a scaling that comes
-// between.
-func (d Declaration) over(live *api.Job) (job *api.Job, preserve bool) {
+// update prepares the job as it replaces the live one. Nomad is to preserve the
+// counts only when they are all as they were, since it preserves them without
+// regard to the bounds.
+func (d Declaration) update(live *api.Job) (registration, error) {
+	if live == nil {
+		return registration{}, ErrNotFound
+	}
 	job, scaled := d.attach()
-	preserve = true
+	next := registration{job: job, index: *live.JobModifyIndex, preserve: true}
 	for _, group := range job.TaskGroups {
 		count, known := liveCount(live, *group.Name)
 		if wanted, given := d.Counts[*group.Name]; given {
-			preserve = preserve && known && count == wanted
+			next.preserve = next.preserve && known && count == wanted
 			group.Count = &wanted
 		} else if known {
 			group.Count = &count
@@ -316,9 +321,9 @@ func (d Declaration) over(live *api.Job) (job *api.Job, preserve bool) {
 		scaled.Count = &d.Block.Policy.MinInstances
 	}
 	if count := min(max(*scaled.Count, d.Block.Min), d.Block.Max); count != *scaled.Count {
-		scaled.Count, preserve = &count, false
+		scaled.Count, next.preserve = &count, false
 	}
-	return job, preserve
+	return next, nil
 }
 
 func liveCount(live *api.Job, group string) (count int, known bool) {

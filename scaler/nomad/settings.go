@@ -72,7 +72,8 @@ func scalingBlock(job *api.Job, group string) *api.ScalingPolicy {
 }
 
 // coveredPaths are the paths within a group's scaling block that Settings tells
-// of: all but the document's wrong values and what it names as its target.
+// of: all but the document's wrong values and what it names as its target. A
+// block without a policy lacks all of them, which says no more than that.
 func coveredPaths(job *api.Job, group string) []string {
 	s, err := ReadSettings(job, group)
 	if err != nil {
@@ -82,12 +83,8 @@ func coveredPaths(job *api.Job, group string) []string {
 	paths := []string{"enabled", "min", "max", "policy.evaluation_interval", check + ".source", check + ".query"}
 	for _, key := range scaler.Keys() {
 		value, given := s.Document[key.Name]
-		wrong := given && key.Check(value) != nil
-		switch key.Name {
-		case "namespace", "job", "group":
-			continue
-		}
-		if !wrong {
+		isTarget := slices.Contains([]string{"namespace", "job", "group"}, key.Name)
+		if err != nil || (!isTarget && (!given || key.Check(value) == nil)) {
 			paths = append(paths, join(check, "strategy")+"."+Driver+"."+key.Name)
 		}
 	}

@@ -1,0 +1,244 @@
+package nomadplugin_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
+)
+
+// A series that Prometheus has only begun to collect says nothing of the minute
+// before, so nothing shrinks for a minute.
+const watchedForAMinute = 90 * time.Second
+
+// The real Prometheus scrapes a user's own metric, and a real gateway.
+func TestPrometheus(t *testing.T) {
+	cluster := nomadtest.Start(t)
+	loads := startGateway(t)
+	queue := startQueue(t)
+	gateway, admin := startRealGateway(t, cluster)
+	prometheus := startPrometheus(t, queue.address, admin)
+	startAgent(t, cluster, loads, fmt.Sprintf(`
+apm "prometheus" {
+  driver = "prometheus"
+  config = {
+    address = %q
+  }
+}
+`, "http://"+prometheus))
+
+	// custom is a policy on the length of a queue, ten to an instance.
+	custom := func(t *testing.T, job string) (scaler.Policy, nomad.Block) {
+		p := nomadtest.Policy(t, job, scaler.Document{
+			"metric": "custom", "target_per_instance": "10", "max_instances": "6",
+			"scale_up_step": "0", "scale_down_step": "0", "scale_up_cooldown": "0s", "scale_down_cooldown": "0s",
+		})
+		block := nomad.NewBlock(p)
+		block.EvaluationInterval = fast
+		block.Source, block.Query = "prometheus", fmt.Sprintf("queue_length{app=%q}", job)
+		return p, block
+	}
+
+	t.Run("custom metric", func(t *testing.T) {
+		t.Parallel()
+		p, block := custom(t, "worker")
+		queue.set("worker", 45)
+		job := nomadtest.Job(p)
+		job.TaskGroups[0].Scaling = block.Render()
+		cluster.Register(t, job)
+		nomadtest.Eventually(t, soon, "five instances for 45 in the queue", func() bool { return cluster.Status(t, p).Desired == 5 })
+		queue.set("worker", 5)
+		nomadtest.Eventually(t, watchedForAMinute, "one instance for 5 in the queue", func() bool { return cluster.Status(t, p).Desired == 1 })
+	})
+
+	t.Run("a series that is empty holds the count", func(t *testing.T) {
+		t.Parallel()
+		p, block := custom(t, "nothing")
+		block.Query = "no_such_metric"
+		job := nomadtest.Job(p)
+		job.TaskGroups[0].Scaling = block.Render()
+		*job.TaskGroups[0].Count = 3
+		cluster.Register(t, job)
+		other, otherBlock := custom(t, "beside")
+		queue.set("beside", 25)
+		beside := nomadtest.Job(other)
+		beside.TaskGroups[0].Scaling = otherBlock.Render()
+		cluster.Register(t, beside)
+		nomadtest.Eventually(t, soon, "another app growing", func() bool { return cluster.Status(t, other).Desired == 3 })
+		if got := cluster.Status(t, p).Desired; got != 3 {
+			t.Errorf("%d instances are desired without any data, want 3", got)
+		}
+	})
+
+	t.Run("the gateway's own metrics", func(t *testing.T) {
+		t.Parallel()
+		p := nomadtest.Policy(t, "scraped", scaler.Document{"min_instances": "1", "max_instances": "3", "scale_up_step": "0", "scale_up_cooldown": "0s", "target_requests_per_instance": "10"})
+		block := nomad.NewBlock(p)
+		block.EvaluationInterval = fast
+		block.Source = "prometheus"
+		block.Query = fmt.Sprintf("sum(nomadscale_load{app=%q})", p.App())
+		job := nomadtest.Job(p)
+		job.TaskGroups[0].Scaling = block.Render()
+		cluster.Register(t, job)
+		nomadtest.Eventually(t, soon, "the app in Prometheus, growing", func() bool {
+			// The app does not listen, so its requests wait; they are load.
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+gateway+"/apps/"+p.App()+"/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if response, err := http.DefaultClient.Do(request); err == nil {
+				response.Body.Close()
+			}
+			return cluster.Status(t, p).Desired == 3
+		})
+	})
+
+	t.Run("two checks go up if any asks and down only if all agree", func(t *testing.T) {
+		t.Parallel()
+		p := nomadtest.Policy(t, "both", scaler.Document{
+			"max_instances": "5", "scale_up_step": "0", "scale_down_step": "0", "scale_up_cooldown": "0s", "scale_down_cooldown": "0s",
+		})
+		block := nomad.NewBlock(p)
+		block.EvaluationInterval = fast
+		rendered := block.Render()
+		q, queued := custom(t, "both")
+		queued.Policy = q
+		queued.Policy.MaxInstances = 5
+		check := queued.Render().Policy["check"].([]any)[0].(map[string]any)["load"]
+		rendered.Policy["check"] = append(rendered.Policy["check"].([]any), map[string]any{"queue": check})
+		job := nomadtest.Job(p)
+		job.TaskGroups[0].Scaling = rendered
+		queue.set("both", 20)
+		loads.load(p, 500)
+		cluster.Register(t, job)
+		nomadtest.Eventually(t, soon, "the maximum, for which only one check asks", func() bool { return cluster.Status(t, p).Desired == 5 })
+		loads.load(p, 0)
+		nomadtest.Eventually(t, watchedForAMinute, "a queue that was watched for a minute", func() bool { return queue.watched("both") > 70*time.Second })
+		if got := cluster.Status(t, p).Desired; got != 5 {
+			t.Errorf("%d instances are desired when only one check agrees, want 5", got)
+		}
+		queue.set("both", 0)
+		nomadtest.Eventually(t, soon, "one instance, to which both agree", func() bool { return cluster.Status(t, p).Desired == 1 })
+	})
+}
+
+// queueServer exposes the length of queues as a user's own exporter would.
+type queueServer struct {
+	address string
+	mutex   sync.Mutex
+	lengths map[string]int
+	since   map[string]time.Time
+}
+
+func startQueue(t *testing.T) *queueServer {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := &queueServer{address: listener.Addr().String(), lengths: make(map[string]int), since: make(map[string]time.Time)}
+	server := &http.Server{Handler: q, ReadHeaderTimeout: time.Second}
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	}()
+	t.Cleanup(func() { _ = server.Close() })
+	return q
+}
+
+func (q *queueServer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	for app, length := range q.lengths {
+		fmt.Fprintf(w, "queue_length{app=%q} %d\n", app, length)
+	}
+}
+
+func (q *queueServer) set(app string, length int) {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	if _, ok := q.lengths[app]; !ok {
+		q.since[app] = time.Now()
+	}
+	q.lengths[app] = length
+}
+
+// watched is how long there has been a length of an app's queue.
+func (q *queueServer) watched(app string) time.Duration {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	return time.Since(q.since[app])
+}
+
+// startPrometheus runs the real Prometheus, which scrapes once a second.
+func startPrometheus(t *testing.T, targets ...string) (address string) {
+	dir := t.TempDir()
+	config := "global:\n  scrape_interval: 1s\nscrape_configs:\n"
+	for i, target := range targets {
+		config += fmt.Sprintf("- job_name: target%d\n  fallback_scrape_protocol: PrometheusText0.0.4\n  static_configs:\n  - targets: [%q]\n", i, target)
+	}
+	file := filepath.Join(dir, "prometheus.yml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	run(t, nil, nomadtest.Tool(t, "prometheus"), "--config.file", file, "--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", address)
+	nomadtest.Eventually(t, soon, "Prometheus to be ready", func() bool { return answers("http://" + address + "/-/ready") })
+	return address
+}
+
+// startRealGateway runs the gateway beside the Nomad of a test.
+func startRealGateway(t *testing.T, cluster *nomadtest.Agent) (address, admin string) {
+	address, admin = fmt.Sprintf("127.0.0.1:%d", freePort(t)), fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	binary := nomadtest.Binary(t, t.TempDir())
+	run(t, []string{"NOMAD_ADDR=" + cluster.Address}, binary, "gateway", "--listen", address, "--admin-listen", admin)
+	nomadtest.Eventually(t, soon, "the gateway to be ready", func() bool { return answers("http://" + admin + "/readyz") })
+	return address, admin
+}
+
+// run runs a program until the test ends.
+func run(t *testing.T, env []string, command ...string) {
+	t.Helper()
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait()
+		if t.Failed() {
+			out, _ := os.ReadFile(log.Name())
+			t.Logf("the end of the log of %s:\n%s", filepath.Base(command[0]), out[max(0, len(out)-4000):])
+		}
+	})
+}
+
+// answers reports whether a GET is answered 200.
+func answers(url string) bool {
+	response, err := http.Get(url)
+	if err != nil {
+		return false
+	}
+	response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}

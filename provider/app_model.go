@@ -1,0 +1,124 @@
+package provider
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+)
+
+// appModelV0 is version 0 of the state of nomadscale_app.
+type appModelV0 struct {
+	ID             types.String   `tfsdk:"id"`
+	Namespace      types.String   `tfsdk:"namespace"`
+	JobID          types.String   `tfsdk:"job_id"`
+	Jobspec        types.String   `tfsdk:"jobspec"`
+	Group          types.String   `tfsdk:"group"`
+	Detach         types.Bool     `tfsdk:"detach"`
+	PurgeOnDestroy types.Bool     `tfsdk:"purge_on_destroy"`
+	Drift          types.Map      `tfsdk:"drift"`
+	Timeouts       timeouts.Value `tfsdk:"timeouts"`
+	policyModel
+}
+
+// defaultTimeout is longer than the ten minutes that a deployment has by
+// default, so that its own verdict comes first.
+const defaultTimeout = 15 * time.Minute
+
+func appSchema(ctx context.Context) schema.Schema {
+	attributes := policySchema()
+	for name, attribute := range map[string]schema.Attribute{
+		"id":        schema.StringAttribute{Computed: true, MarkdownDescription: "`<namespace>/<job>/<group>`."},
+		"namespace": schema.StringAttribute{Computed: true, MarkdownDescription: "The namespace of the job: the one that the jobspec names, else the provider's."},
+		"job_id":    schema.StringAttribute{Computed: true, MarkdownDescription: "The ID of the job. Another ID or namespace in the jobspec replaces the job."},
+		"jobspec": schema.StringAttribute{
+			Required:   true,
+			Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+			MarkdownDescription: "The specification of a service job: HCL, which Nomad itself parses, or JSON, as `{\"Job\": …}` or as the bare job. " +
+				"The group must have no `scaling` block of its own. Its `count` is where a new job starts; from then on the count belongs to the autoscaler. " +
+				"The count of another group is set when it is changed here, and is otherwise left as it is.",
+		},
+		"group": schema.StringAttribute{
+			Required:            true,
+			Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+			MarkdownDescription: "The group of the job that scales. Another group takes the policy over in place.",
+		},
+		"detach": schema.BoolAttribute{
+			Optional: true, Computed: true, Default: booldefault.StaticBool(false),
+			MarkdownDescription: "Do not wait for the deployment after a change, nor for the instances to stop on destroy. Default: `false`.",
+		},
+		"purge_on_destroy": schema.BoolAttribute{
+			Optional: true, Computed: true, Default: booldefault.StaticBool(true),
+			MarkdownDescription: "Make Nomad forget the job on destroy. Default: `true`, so that nothing is left behind and a job of this ID can be declared anew. " +
+				"With `false` the stopped job stays, with its versions and scaling events, until Nomad collects it.",
+		},
+		"drift": schema.MapAttribute{
+			Computed: true, ElementType: types.StringType,
+			MarkdownDescription: "What somebody changed by hand in the job outside of the policy, by path, as `group.web.task.app.config.image = \"web:2 (declared web:1)\"`. " +
+				"It is always planned to be empty: a plan shows the changes, and applying it undoes them. Counts are never drift.",
+		},
+		"timeouts": timeoutsAttribute(ctx),
+	} {
+		attributes[name] = attribute
+	}
+	return schema.Schema{
+		MarkdownDescription: "A service job of Nomad, one group of which scales by a policy.",
+		Attributes:          attributes,
+	}
+}
+
+func timeoutsAttribute(ctx context.Context) schema.Attribute {
+	attribute, _ := timeouts.Attributes(ctx, timeouts.Opts{
+		Create: true, CreateDescription: "How long to wait for a new job to be healthy. Default: `15m`.",
+		Update: true, UpdateDescription: "How long to wait for a changed job to be healthy. Default: `15m`.",
+		Delete: true, DeleteDescription: "How long to wait for the instances to stop. Default: `15m`.",
+	}).(schema.SingleNestedAttribute)
+	attribute.MarkdownDescription = "How long to wait, as `\"30s\"` or `\"2h45m\"`."
+	return attribute
+}
+
+// target is the group that the state is of.
+func (m appModelV0) target() target {
+	return target{m.Namespace.ValueString(), m.JobID.ValueString(), m.Group.ValueString()}
+}
+
+// setTarget fills in what names the group; unknown when t is nil.
+func (m *appModelV0) setTarget(t *target) {
+	if t == nil {
+		m.ID, m.Namespace, m.JobID = types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
+		return
+	}
+	m.ID, m.Namespace, m.JobID = types.StringValue(t.String()), types.StringValue(t.namespace), types.StringValue(t.job)
+}
+
+// parseTarget reads an ID. A job's ID may have slashes in it; namespaces have
+// none.
+func parseTarget(id string) (target, bool) {
+	namespace, rest, _ := strings.Cut(id, "/")
+	slash := strings.LastIndex(rest, "/")
+	if namespace == "" || slash < 1 || slash == len(rest)-1 {
+		return target{}, false
+	}
+	return target{namespace, rest[:slash], rest[slash+1:]}, true
+}
+
+// sameJob reports whether two models declare the same job, so that there is
+// nothing to tell Nomad.
+func (m appModelV0) sameJob(other appModelV0) bool {
+	return m.Jobspec.Equal(other.Jobspec) && m.Group.Equal(other.Group) && m.Drift.Equal(other.Drift) && m.equal(other.policyModel)
+}
+
+func driftValue(drift map[string]string) types.Map {
+	elements := make(map[string]attr.Value, len(drift))
+	for path, difference := range drift {
+		elements[path] = types.StringValue(difference)
+	}
+	return types.MapValueMust(types.StringType, elements)
+}

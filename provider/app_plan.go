@@ -1,0 +1,124 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+)
+
+// planTimeout bounds what a plan asks of Nomad.
+const planTimeout = 30 * time.Second
+
+func (r *appResource) ConfigValidators(context.Context) []resource.ConfigValidator {
+	return []resource.ConfigValidator{policyValidator{}}
+}
+
+// ModifyPlan plans every default, that the job is as declared, and a
+// replacement when the jobspec names another job. Nothing in it depends on what
+// moves by itself in Nomad, so that a saved plan stays valid.
+func (r *appResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if req.Plan.Raw.IsNull() {
+		return
+	}
+	var config, plan, before appModelV0
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	exists := !req.State.Raw.IsNull()
+	if exists {
+		resp.Diagnostics.Append(req.State.Get(ctx, &before)...)
+	}
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	t, diags := r.planTarget(ctx, config, before)
+	resp.Diagnostics.Append(diags...)
+	policy, diags := config.plan(before.policyModel, t)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	plan.setTarget(t)
+	plan.policyModel = policy
+	plan.Drift = driftValue(nil)
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+	if exists && t != nil && !t.sameJob(before.target()) {
+		resp.RequiresReplace.Append(path.Root("namespace"), path.Root("job_id"))
+		// Terraform itself finds only hard words for a jobspec that turns out to
+		// name another job while it is being applied; this stands beside them.
+		resp.Diagnostics.AddAttributeWarning(path.Root("jobspec"), "The jobspec names another job",
+			fmt.Sprintf("It names %s instead of %s, so the job is replaced. If the plan did not say so, the name was not known when it was made: plan again.", t, before.target()))
+	}
+}
+
+// planTarget finds out which group the configuration is for, or nil when that
+// is not known yet. Nomad is asked only about a jobspec that is new.
+func (r *appResource) planTarget(ctx context.Context, config, before appModelV0) (*target, diag.Diagnostics) {
+	var diags diag.Diagnostics
+	switch {
+	case config.Jobspec.IsUnknown() || config.Group.IsUnknown():
+		return nil, nil
+	case config.Jobspec.Equal(before.Jobspec) && config.Group.Equal(before.Group):
+		t := before.target()
+		return &t, nil
+	case r.connection == nil || r.connection.client == nil:
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, planTimeout)
+	defer cancel()
+	job, err := r.parse(ctx, config)
+	if err == nil {
+		t := targetOf(job, config)
+		return &t, nil
+	}
+	if attribute := blame(err); attribute != "" {
+		diags.AddAttributeError(path.Root(attribute), "Invalid "+attribute, sentence(err))
+	} else {
+		diags.AddAttributeWarning(path.Root("jobspec"), "The jobspec could not be checked",
+			sentence(err)+" Planning goes on without; applying will need Nomad.\n\n"+r.connection.reach())
+	}
+	return nil, diags
+}
+
+// parse reads the jobspec, fills in the namespace and checks that the group can
+// scale.
+func (r *appResource) parse(ctx context.Context, m appModelV0) (*api.Job, error) {
+	job, err := r.connection.client.ParseJob(ctx, m.Jobspec.ValueString())
+	if err != nil {
+		return nil, err
+	}
+	if job.Namespace == nil || *job.Namespace == "" {
+		namespace := r.connection.namespace
+		if namespace == "" {
+			namespace = api.DefaultNamespace
+		}
+		job.Namespace = &namespace
+	}
+	if job.Region != nil && *job.Region != "" && *job.Region != api.GlobalRegion && *job.Region != r.connection.region {
+		return nil, fmt.Errorf("%w: job %s names the region %q; set region = %q in the provider's configuration, so that the job is read where it is written", nomad.ErrSpecification, *job.ID, *job.Region, *job.Region)
+	}
+	return job, nomad.CheckScalable(job, m.Group.ValueString())
+}
+
+func targetOf(job *api.Job, m appModelV0) target {
+	return target{*job.Namespace, *job.ID, m.Group.ValueString()}
+}
+
+// blame names the attribute that an error of parse is about, or "".
+func blame(err error) string {
+	switch {
+	case errors.Is(err, nomad.ErrNoGroup):
+		return "group"
+	case errors.Is(err, nomad.ErrSpecification):
+		return "jobspec"
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,190 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync/atomic"
+	"testing"
+
+	"github.com/hashicorp/nomad/api"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+)
+
+// betweenPlanAndApply runs after a plan is saved and before it is applied.
+type betweenPlanAndApply func() error
+
+// CheckPlan runs it.
+func (f betweenPlanAndApply) CheckPlan(_ context.Context, _ plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
+	resp.Error = f()
+}
+
+func scaling(id string, count int) betweenPlanAndApply {
+	return func() error {
+		_, _, err := agent.API.Jobs().Scale(id, "web", &count, "between plan and apply", false, nil, nil)
+		return err
+	}
+}
+
+func TestPlanIsEmptyWhileTheCountMoves(t *testing.T) {
+	t.Parallel()
+	const id = "moving"
+	config := app("a", spec(id, ""), `autoscaling = { min_instances = 0, max_instances = 5 }`)
+	apply(t,
+		resource.TestStep{Config: config},
+		resource.TestStep{PreConfig: func() { scale(t, id, 3) }, Config: config, PlanOnly: true},
+		resource.TestStep{PreConfig: func() { scale(t, id, 0) }, Config: config, PlanOnly: true},
+	)
+}
+
+func TestSavedPlanSurvivesScaling(t *testing.T) {
+	t.Parallel()
+	const id = "saved-plan"
+	config := func(max string) string {
+		return app("a", spec(id, "count = 3"), `autoscaling = { min_instances = 0, max_instances = `+max+` }`)
+	}
+	apply(t,
+		resource.TestStep{Config: config("10"), Check: counts(id, 3)},
+		resource.TestStep{
+			Config:           config("9"),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{scaling(id, 7)}},
+			Check:            counts(id, 7),
+		},
+		resource.TestStep{ // bounds below the count clamp it, whatever it is by then
+			Config:           config("4"),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{scaling(id, 6)}},
+			Check:            counts(id, 4),
+		},
+		resource.TestStep{
+			Config: app("a", spec(id, "count = 3"), `autoscaling = { min_instances = 5, max_instances = 8 }`),
+			Check:  counts(id, 5),
+		},
+	)
+}
+
+// meddler stands before Nomad and runs its hooks around the first registration
+// that passes through.
+type meddler struct {
+	before, after func() error
+	done          atomic.Bool
+	failed        atomic.Pointer[error]
+}
+
+func (m *meddler) start(t *testing.T) (address string) {
+	t.Helper()
+	nomad, err := url.Parse(agent.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(nomad)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		registration := r.Method == http.MethodPut && r.URL.Path == "/v1/jobs" && m.done.CompareAndSwap(false, true)
+		if registration {
+			m.run(m.before)
+		}
+		proxy.ServeHTTP(w, r)
+		if registration {
+			m.run(m.after)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func (m *meddler) run(hook func() error) {
+	if hook == nil {
+		return
+	}
+	if err := hook(); err != nil {
+		m.failed.Store(&err)
+	}
+}
+
+// meddled checks that the hooks ran.
+func (m *meddler) meddled(*terraform.State) error {
+	if err := m.failed.Load(); err != nil {
+		return *err
+	}
+	if !m.done.Load() {
+		return errors.New("nothing was registered")
+	}
+	return nil
+}
+
+func TestScalingBetweenReadAndWriteIsNotLost(t *testing.T) {
+	t.Parallel()
+	const id = "read-write"
+	m := &meddler{before: scaling(id, 4)}
+	address := m.start(t)
+	apply(t,
+		resource.TestStep{Config: app("a", spec(id, ""), `autoscaling = { max_instances = 5 }`)},
+		resource.TestStep{
+			Config: configuredAt(address, app("a", spec(id, ""), `autoscaling = { max_instances = 6 }`)),
+			Check:  resource.ComposeAggregateTestCheckFunc(m.meddled, counts(id, 4)),
+		},
+	)
+}
+
+// Nomad can undo a registration with a scaling that began before it: the
+// scaling writes the whole job as it was.
+func TestUndoneRegistrationIsRepeated(t *testing.T) {
+	t.Parallel()
+	const id = "undone"
+	m := &meddler{}
+	var old *api.Job
+	m.after = func() error {
+		*old.TaskGroups[0].Count = 3
+		_, _, err := agent.API.Jobs().Register(old, nil)
+		return err
+	}
+	address := m.start(t)
+	apply(t,
+		resource.TestStep{Config: app("a", spec(id, ""), `autoscaling = { max_instances = 5 }`)},
+		resource.TestStep{
+			PreConfig: func() { old = job(t, id) },
+			Config:    configuredAt(address, app("a", spec(id, ""), `autoscaling = { max_instances = 6 }`)),
+			Check: resource.ComposeAggregateTestCheckFunc(m.meddled, counts(id, 3), func(*terraform.State) error {
+				if got := *job(t, id).TaskGroups[0].Scaling.Max; got != 6 {
+					return fmt.Errorf("max is %d, want 6", got)
+				}
+				return nil
+			}),
+		},
+	)
+}
+
+func TestJobThatVanishesBetweenPlanAndApply(t *testing.T) {
+	t.Parallel()
+	const id = "vanished"
+	purge := betweenPlanAndApply(func() error {
+		_, _, err := agent.API.Jobs().Deregister(id, true, nil)
+		return err
+	})
+	apply(t,
+		resource.TestStep{Config: app("a", spec(id, ""), `autoscaling = {}`)},
+		resource.TestStep{
+			Config:           app("a", spec(id, ""), `autoscaling = { max_instances = 5 }`),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{purge}},
+			ExpectError:      said("It was removed since this was planned. Plan again: the job will be created."),
+		},
+	)
+}
+
+func TestJobIDThatChangesWhileApplying(t *testing.T) {
+	t.Parallel()
+	config := func(id string) string {
+		return "resource \"terraform_data\" \"name\" {\n  input = \"" + id + "\"\n}\n" +
+			app("a", spec("${terraform_data.name.output}", ""), `autoscaling = { min_instances = 0 }`)
+	}
+	apply(t,
+		resource.TestStep{Config: config("renamed-a")},
+		resource.TestStep{Config: config("renamed-b"), ExpectError: said("Plan again: the job will be replaced")},
+		resource.TestStep{Config: config("renamed-b")},
+	)
+}

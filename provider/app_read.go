@@ -1,0 +1,141 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/nomad/api"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+)
+
+// Read shows the policy as Nomad has it, and what else somebody changed. A job
+// that is gone leaves the state, so that it is planned anew; one that was
+// stopped stays, and shows it as drift.
+func (r *appResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var state appModelV0
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	client, diags := r.connection.use()
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	t := state.target()
+	job, err := client.ReadJob(ctx, t.namespace, t.job)
+	if errors.Is(err, nomad.ErrNotFound) {
+		resp.State.RemoveResource(ctx)
+		return
+	}
+	if err != nil {
+		resp.Diagnostics.AddError("The job could not be read", sentence(err)+"\n\n"+r.connection.reach())
+		return
+	}
+	if state.Jobspec.IsNull() {
+		resp.Diagnostics.Append(r.adopt(ctx, &state, job)...)
+	}
+	baseline, diags := readBaseline(ctx, req.Private)
+	resp.Diagnostics.Append(diags...)
+	if baseline == nil {
+		baseline = nomad.Flatten(job)
+		resp.Diagnostics.Append(keepBaseline(ctx, resp.Private, job)...)
+	}
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	state.policyModel = livePolicy(job, t, state.policyModel)
+	state.Drift = driftValue(nomad.Drift(baseline, job, t.group))
+	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+}
+
+// livePolicy is the policy in the job, written as before where it means the
+// same.
+func livePolicy(job *api.Job, t target, before policyModel) policyModel {
+	live, err := nomad.ReadSettings(job, t.group)
+	if err != nil {
+		return noPolicy()
+	}
+	set := liveSettings(live, t)
+	if job.Stop != nil && *job.Stop {
+		// Nomad disables the policies of a job that is stopped; starting it
+		// enables them again.
+		if enabled, given := textsOf(before)["enabled"]; given {
+			set["enabled"] = enabled
+		}
+	}
+	return newPolicyModel(set, nil, before)
+}
+
+func textsOf(m policyModel) settings {
+	set, _ := m.settings()
+	return set
+}
+
+// ImportState takes <namespace>/<job>/<group>.
+func (r *appResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	t, ok := parseTarget(req.ID)
+	if !ok {
+		resp.Diagnostics.AddError("Invalid import ID",
+			fmt.Sprintf("%q is not <namespace>/<job>/<group>, such as default/web/web. The namespace ends at the first slash and the group begins after the last.", req.ID))
+		return
+	}
+	for name, value := range map[string]string{"id": t.String(), "namespace": t.namespace, "job_id": t.job, "group": t.group} {
+		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(name), value)...)
+	}
+}
+
+// adopt completes the state of a job that is being imported.
+func (r *appResource) adopt(ctx context.Context, state *appModelV0, job *api.Job) diag.Diagnostics {
+	var diags diag.Diagnostics
+	group := state.Group.ValueString()
+	if job.LookupTaskGroup(group) == nil {
+		diags.AddError("No such group", fmt.Sprintf("Job %s in namespace %s has no group %q.", *job.ID, *job.Namespace, group))
+		return diags
+	}
+	source, err := r.connection.client.Source(ctx, job, group)
+	if err != nil {
+		diags.AddError("The jobspec could not be read", sentence(err)+"\n\n"+r.connection.reach())
+		return diags
+	}
+	state.Jobspec = types.StringValue(source)
+	state.Detach, state.PurgeOnDestroy = types.BoolValue(false), types.BoolValue(true)
+	return diags
+}
+
+// baselineKey is where private state keeps the job as it was declared, as
+// [nomad.Flatten] lists it.
+const baselineKey = "declared"
+
+type privateReader interface {
+	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
+}
+
+type privateWriter interface {
+	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
+}
+
+// readBaseline returns nil when there is none, as after an import.
+func readBaseline(ctx context.Context, private privateReader) (map[string]string, diag.Diagnostics) {
+	value, diags := private.GetKey(ctx, baselineKey)
+	if len(value) == 0 || diags.HasError() {
+		return nil, diags
+	}
+	var baseline map[string]string
+	if err := json.Unmarshal(value, &baseline); err != nil {
+		diags.AddError("Unreadable private state", sentence(err)+" This is a bug in the provider.")
+	}
+	return baseline, diags
+}
+
+func keepBaseline(ctx context.Context, private privateWriter, job *api.Job) diag.Diagnostics {
+	value, err := json.Marshal(nomad.Flatten(job))
+	if err != nil {
+		return diag.Diagnostics{diag.NewErrorDiagnostic("Unwritable private state", sentence(err)+" This is a bug in the provider.")}
+	}
+	return private.SetKey(ctx, baselineKey, value)
+}

@@ -1,0 +1,235 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-log/tflog"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+)
+
+// NewAppResource returns nomadscale_app, which owns a job.
+func NewAppResource() resource.Resource { return &appResource{} }
+
+type appResource struct {
+	connection *connection
+}
+
+var (
+	_ resource.ResourceWithConfigure        = (*appResource)(nil)
+	_ resource.ResourceWithConfigValidators = (*appResource)(nil)
+	_ resource.ResourceWithModifyPlan       = (*appResource)(nil)
+	_ resource.ResourceWithImportState      = (*appResource)(nil)
+)
+
+func (r *appResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_app"
+}
+
+func (r *appResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	resp.Schema = appSchema(ctx)
+}
+
+func (r *appResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	if req.ProviderData == nil {
+		return
+	}
+	c, ok := req.ProviderData.(*connection)
+	if !ok {
+		resp.Diagnostics.AddError("Unexpected provider data", fmt.Sprintf("Got %T. This is a bug in the provider.", req.ProviderData))
+		return
+	}
+	r.connection = c
+}
+
+// Create registers the job. The state is saved before waiting, so that a job
+// that does not become healthy is not lost.
+func (r *appResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var plan appModelV0
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	client, diags := r.connection.use()
+	resp.Diagnostics.Append(diags...)
+	timeout, diags := plan.Timeouts.Create(ctx, defaultTimeout)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	declaration, diags := r.declare(ctx, plan)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	written, err := client.CreateJob(ctx, declaration)
+	if err != nil {
+		resp.Diagnostics.Append(r.writeFailed(err, declaration)...)
+		return
+	}
+	logWrite(ctx, "registered a new job", declaration)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(declaration.Block))...)
+	resp.Diagnostics.Append(keepBaseline(ctx, resp.Private, written.Job)...)
+	resp.Diagnostics.Append(r.await(ctx, plan, written)...)
+}
+
+// Update registers the job again, unless what has changed does not concern it.
+// Counts stay as they are, within the new bounds.
+func (r *appResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var plan, state appModelV0
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	if plan.sameJob(state) {
+		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+		return
+	}
+	client, diags := r.connection.use()
+	resp.Diagnostics.Append(diags...)
+	timeout, diags := plan.Timeouts.Update(ctx, defaultTimeout)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	declaration, diags := r.redeclare(ctx, plan, state)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	written, err := client.UpdateJob(ctx, declaration)
+	if err != nil {
+		resp.Diagnostics.Append(r.writeFailed(err, declaration)...)
+		return
+	}
+	logWrite(ctx, "registered a changed job", declaration)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(declaration.Block))...)
+	resp.Diagnostics.Append(keepBaseline(ctx, resp.Private, written.Job)...)
+	resp.Diagnostics.Append(r.await(ctx, plan, written)...)
+}
+
+// Delete deregisters the job and waits until none of its instances runs.
+func (r *appResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var state appModelV0
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	client, diags := r.connection.use()
+	resp.Diagnostics.Append(diags...)
+	timeout, diags := state.Timeouts.Delete(ctx, defaultTimeout)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	t := state.target()
+	if err := client.RemoveJob(ctx, t.namespace, t.job, state.PurgeOnDestroy.ValueBool()); err != nil {
+		resp.Diagnostics.AddError("The job could not be removed", sentence(err)+"\n\n"+r.connection.reach())
+		return
+	}
+	if state.Detach.ValueBool() {
+		return
+	}
+	// The job is gone, whatever its last instances do.
+	if err := client.AwaitStopped(ctx, t.namespace, t.job); err != nil {
+		resp.Diagnostics.AddWarning("Instances of a removed job may still run", sentence(err)+fmt.Sprintf("\n\nTo look further:\n  nomad job allocs -namespace=%s %s", t.namespace, t.job))
+	}
+}
+
+// declare puts together what is to be registered.
+func (r *appResource) declare(ctx context.Context, plan appModelV0) (nomad.Declaration, diag.Diagnostics) {
+	var diags diag.Diagnostics
+	job, err := r.parse(ctx, plan)
+	if err != nil {
+		if attribute := blame(err); attribute != "" {
+			diags.AddAttributeError(path.Root(attribute), "Invalid "+attribute, sentence(err))
+		} else {
+			diags.AddError("The jobspec could not be parsed", sentence(err)+"\n\n"+r.connection.reach())
+		}
+		return nomad.Declaration{}, diags
+	}
+	set, _ := plan.settings()
+	block, err := set.block(targetOf(job, plan))
+	if err != nil {
+		return nomad.Declaration{}, invalidPolicy(err)
+	}
+	return nomad.Declaration{Specification: plan.Jobspec.ValueString(), Job: job, Block: block}, nil
+}
+
+// redeclare is declare for a job that is there. The job must be the same, and
+// the counts that the jobspec newly asks of other groups are to be set.
+func (r *appResource) redeclare(ctx context.Context, plan, state appModelV0) (nomad.Declaration, diag.Diagnostics) {
+	declaration, diags := r.declare(ctx, plan)
+	if diags.HasError() {
+		return declaration, diags
+	}
+	now, before := targetOf(declaration.Job, plan), state.target()
+	if !now.sameJob(before) {
+		diags.AddAttributeError(path.Root("jobspec"), "The jobspec names another job",
+			fmt.Sprintf("It was not known yet when this was planned that the jobspec would name %s instead of %s. Plan again: the job will be replaced.", now, before))
+		return declaration, diags
+	}
+	if !plan.Jobspec.Equal(state.Jobspec) {
+		if previous, err := r.connection.client.ParseJob(ctx, state.Jobspec.ValueString()); err == nil {
+			declaration.Counts = nomad.ChangedCounts(previous, declaration.Job, now.group)
+		}
+	}
+	return declaration, diags
+}
+
+// applied is the state after the plan has been carried out.
+func (m appModelV0) applied(block nomad.Block) appModelV0 {
+	p := block.Policy
+	m.setTarget(&target{p.Namespace, p.Job, p.Group})
+	m.policyModel = newPolicyModel(settingsOf(block), nil, m.policyModel)
+	m.Drift = driftValue(nil)
+	return m
+}
+
+// await waits for the deployment, unless detached, and tells why it does not
+// succeed.
+func (r *appResource) await(ctx context.Context, m appModelV0, written nomad.Written) diag.Diagnostics {
+	var diags diag.Diagnostics
+	if m.Detach.ValueBool() {
+		return diags
+	}
+	err := r.connection.client.AwaitHealthy(ctx, written)
+	app := targetOf(written.Job, m).String()
+	var rollout *nomad.RolloutError
+	switch {
+	case err == nil:
+	case errors.As(err, &rollout) && rollout.AwaitsPromotion():
+		diags.AddWarning("App "+app+" awaits promotion", err.Error())
+	default:
+		diags.AddError("App "+app+" is not healthy", err.Error()+"\n\nNomad has the job as it is declared. Correct what is wrong and apply again.")
+	}
+	return diags
+}
+
+// writeFailed explains why a job could not be written.
+func (r *appResource) writeFailed(err error, d nomad.Declaration) diag.Diagnostics {
+	var diags diag.Diagnostics
+	switch id := d.Block.Policy.App(); {
+	case errors.Is(err, nomad.ErrExists):
+		diags.AddError("The job exists already",
+			fmt.Sprintf("Job %s runs in namespace %s and is not in the state of this resource. To manage it here, import it:\n\n  terraform import nomadscale_app.<name> %s", *d.Job.ID, *d.Job.Namespace, id))
+	case errors.Is(err, nomad.ErrNotFound):
+		diags.AddError("The job is gone", sentence(err)+" It was removed since this was planned. Plan again: the job will be created.")
+	case errors.Is(err, nomad.ErrConflict):
+		diags.AddError("The job keeps changing", sentence(err)+" Something else writes the job at the same time. See who does with `nomad job history`, then apply again.")
+	default:
+		diags.AddError("The job could not be registered", sentence(err)+"\n\n"+r.connection.reach())
+	}
+	return diags
+}
+
+func logWrite(ctx context.Context, message string, d nomad.Declaration) {
+	p := d.Block.Policy
+	tflog.Info(ctx, message, map[string]any{"namespace": p.Namespace, "job": p.Job, "group": p.Group})
+}

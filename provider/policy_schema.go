@@ -1,0 +1,161 @@
+package provider
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+)
+
+// The attributes that hold a policy.
+const (
+	autoscaling          = "autoscaling"
+	serviceSelectionMode = "service_selection_mode"
+	routing              = "routing"
+)
+
+// boolean is the kind of the one value that stands around the document and that
+// no key of it has.
+const boolean scaler.Kind = "boolean"
+
+// field is one value of a policy: a key of the document, or a value of the
+// scaling block around it.
+type field struct {
+	scaler.Key
+	// parent is the nested attribute that it stands in; "" is the root.
+	parent string
+}
+
+// path is where Terraform finds the field.
+func (f field) path() path.Path {
+	if f.parent == "" {
+		return path.Root(f.Name)
+	}
+	return path.Root(f.parent).AtName(f.Name)
+}
+
+// fields lists the values of a policy. The document's keys come with their
+// descriptions, defaults and checks from package scaler.
+var fields = func() []field {
+	all := []field{
+		{Key: scaler.Key{Name: "enabled", Kind: boolean, Default: "true", Description: "Whether the autoscaler acts on the policy. An app that is not enabled keeps its count."}, parent: autoscaling},
+		around("source", "namespace", nomad.Driver, "The autoscaler's APM plugin that measures the load. Required with `query` when `metric` is `custom`."),
+		around("query", "namespace", "`<metric> <namespace>/<job>/<group>`, which asks the gateways", "What `source` is asked. Required with `source` when `metric` is `custom`, and whenever `source` is another than `"+nomad.Driver+"`."),
+		around("evaluation_interval", "start_timeout", "10s", "How often the autoscaler evaluates the policy."),
+		around("hard_min_instances", "min_instances", "`min_instances`", "The `min` of the scaling block: Nomad itself refuses a count below it, from whomever it comes."),
+		around("hard_max_instances", "max_instances", "`max_instances`", "The `max` of the scaling block: Nomad itself refuses a count above it. Overrides move `max_instances` up to here without a new version of the job."),
+	}
+	for _, key := range scaler.Keys() {
+		switch key.Name {
+		case "namespace", "job", "group": // the target, which the resource names
+		case serviceSelectionMode:
+			all = append(all, field{Key: key})
+		case "hash_key", "max_concurrency_per_instance", "request_timeout", "start_timeout", "max_queued_requests",
+			"rate_limit", "rate_limit_burst", "port", "hosts", "path_prefix", "ready_path":
+			all = append(all, field{Key: key, parent: routing})
+		default:
+			all = append(all, field{Key: key, parent: autoscaling})
+		}
+	}
+	return all
+}()
+
+// around is a value beside the document, with the kind and the check of a key
+// of the document.
+func around(name, like, byDefault, description string) field {
+	key, _ := scaler.LookupKey(like)
+	key.Name, key.Default, key.Description = name, byDefault, description
+	if key.Kind == scaler.String {
+		key.Allowed = "not empty"
+	}
+	return field{Key: key, parent: autoscaling}
+}
+
+func lookupField(name string) (field, bool) {
+	for _, f := range fields {
+		if f.Name == name {
+			return f, true
+		}
+	}
+	return field{}, false
+}
+
+// policySchema is the part of a resource's schema that holds a policy.
+func policySchema() map[string]schema.Attribute {
+	nested := map[string]map[string]schema.Attribute{autoscaling: {}, routing: {}, "": {}}
+	for _, f := range fields {
+		nested[f.parent][f.Name] = f.attribute()
+	}
+	return map[string]schema.Attribute{
+		autoscaling: schema.SingleNestedAttribute{
+			Required:            true,
+			MarkdownDescription: "How the group scales. `{}` takes every default.",
+			Attributes:          nested[autoscaling],
+		},
+		serviceSelectionMode: nested[""][serviceSelectionMode],
+		routing: schema.SingleNestedAttribute{
+			Optional: true, Computed: true,
+			MarkdownDescription: "How requests reach the instances through the gateway.",
+			Attributes:          nested[routing],
+		},
+	}
+}
+
+// attribute is computed as well as optional: what is not configured is planned
+// as its default, so that a plan shows what applies.
+func (f field) attribute() schema.Attribute {
+	description := f.describe()
+	switch f.Kind {
+	case boolean:
+		return schema.BoolAttribute{Optional: true, Computed: true, MarkdownDescription: description}
+	case scaler.Integer:
+		return schema.Int64Attribute{Optional: true, Computed: true, MarkdownDescription: description}
+	case scaler.Number:
+		return schema.Float64Attribute{Optional: true, Computed: true, MarkdownDescription: description}
+	case scaler.List:
+		return schema.ListAttribute{Optional: true, Computed: true, ElementType: types.StringType, MarkdownDescription: description}
+	default:
+		return schema.StringAttribute{Optional: true, Computed: true, MarkdownDescription: description}
+	}
+}
+
+func (f field) describe() string {
+	description := f.Description
+	if f.Kind != boolean {
+		description += fmt.Sprintf(" Must be %s.", f.Allowed)
+	}
+	return description + fmt.Sprintf(" Default: %s.", strings.TrimSuffix(f.Default, "."))
+}
+
+// attrType is the type of the field's value.
+func (f field) attrType() attr.Type {
+	switch f.Kind {
+	case boolean:
+		return types.BoolType
+	case scaler.Integer:
+		return types.Int64Type
+	case scaler.Number:
+		return types.Float64Type
+	case scaler.List:
+		return types.ListType{ElemType: types.StringType}
+	default:
+		return types.StringType
+	}
+}
+
+// attrTypes are the types of a nested attribute's values.
+func attrTypes(parent string) map[string]attr.Type {
+	all := make(map[string]attr.Type)
+	for _, f := range fields {
+		if f.parent == parent {
+			all[f.Name] = f.attrType()
+		}
+	}
+	return all
+}

@@ -1,0 +1,92 @@
+// Package provider declares nomadscale's apps in Terraform. It is a thin
+// adapter: what a policy means is decided in package scaler, and what is said
+// to Nomad in package scaler/nomad.
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+)
+
+// Address is where registries list the provider.
+const Address = "registry.terraform.io/nomadscale/nomadscale"
+
+// New returns the provider of a version of the binary.
+func New(version string) func() provider.Provider {
+	return func() provider.Provider { return &nomadscaleProvider{version: version} }
+}
+
+type nomadscaleProvider struct {
+	version string
+}
+
+var _ provider.Provider = (*nomadscaleProvider)(nil)
+
+func (p *nomadscaleProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
+	resp.TypeName = "nomadscale"
+	resp.Version = p.version
+}
+
+func (p *nomadscaleProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
+	resp.Schema = configSchema()
+}
+
+// Configure prepares the client. While parts of the configuration are still
+// unknown, as when the same run creates the cluster, there is none: plans go
+// without what only Nomad can tell.
+func (p *nomadscaleProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
+	c := new(connection)
+	resp.ResourceData = c
+	if !req.Config.Raw.IsFullyKnown() {
+		return
+	}
+	var config configModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	settings, diags := config.apiConfig()
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	client, err := nomad.New(settings)
+	if err != nil {
+		resp.Diagnostics.AddError("Invalid provider configuration", sentence(err)+" Correct the address and the TLS settings of the provider, or the NOMAD_* variables that stand in for them.")
+		return
+	}
+	c.client, c.namespace, c.region = client, settings.Namespace, settings.Region
+}
+
+func (p *nomadscaleProvider) Resources(context.Context) []func() resource.Resource {
+	return []func() resource.Resource{NewAppResource}
+}
+
+func (p *nomadscaleProvider) DataSources(context.Context) []func() datasource.DataSource { return nil }
+
+// connection is how resources reach Nomad.
+type connection struct {
+	// client is nil while the provider's configuration is unknown.
+	client *nomad.Client
+	// namespace is that of jobs whose specification names none; "" is default.
+	namespace string
+	// region is the one that is configured, or "".
+	region string
+}
+
+// use returns the client, or says why there is none.
+func (c *connection) use() (*nomad.Client, diag.Diagnostics) {
+	var diags diag.Diagnostics
+	if c == nil || c.client == nil {
+		diags.AddError("The provider is not configured",
+			"Part of the provider's configuration is not known yet, so Nomad cannot be reached. Apply first what it depends on, with -target, or give it values that are known.")
+		return nil, diags
+	}
+	return c.client, nil
+}

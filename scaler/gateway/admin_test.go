@@ -1,0 +1,185 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+)
+
+func TestAdminToken(t *testing.T) {
+	g := newGateway(t, func(c *Config) { c.AdminToken = "open sesame" })
+	g.declare()
+	running(t, g)
+	for _, test := range []struct {
+		path, authorization string
+		want                int
+	}{
+		{"/healthz", "", http.StatusOK},
+		{"/readyz", "", http.StatusOK},
+		{"/v1/apps", "", http.StatusUnauthorized},
+		{"/v1/apps", "Bearer wrong", http.StatusUnauthorized},
+		{"/v1/apps", "open sesame!", http.StatusUnauthorized},
+		{"/v1/apps", "Bearer open sesame", http.StatusOK},
+		{"/v1/load", "", http.StatusUnauthorized},
+		{"/v1/load", "Bearer open sesame", http.StatusOK},
+		{"/metrics", "", http.StatusUnauthorized},
+		{"/metrics", "Bearer open sesame", http.StatusOK},
+		{"/debug/pprof/", "", http.StatusUnauthorized},
+		{"/debug/pprof/", "Bearer open sesame", http.StatusOK},
+		{"/nothing", "", http.StatusUnauthorized},
+		{"/nothing", "Bearer open sesame", http.StatusNotFound},
+	} {
+		r, err := http.NewRequest(http.MethodGet, "http://"+g.AdminAddress()+test.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", test.authorization)
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != test.want {
+			t.Errorf("%s with %q: got %s, want %d", test.path, test.authorization, response.Status, test.want)
+		}
+	}
+}
+
+func TestReady(t *testing.T) {
+	g := newGateway(t)
+	running(t, g)
+	ready := func() int {
+		response := get(t, "http://"+g.AdminAddress()+"/readyz")
+		response.Body.Close()
+		return response.StatusCode
+	}
+	if got := ready(); got != http.StatusServiceUnavailable {
+		t.Errorf("before anything is known: %d", got)
+	}
+	g.apps.report(nil)
+	if got := ready(); got != http.StatusServiceUnavailable {
+		t.Errorf("before the instances are known: %d", got)
+	}
+	g.apps.Replace(nil)
+	if got := ready(); got != http.StatusOK {
+		t.Errorf("with all known: %d", got)
+	}
+}
+
+// decode reads JSON from the admin listener.
+func decode(t testing.TB, g *Gateway, path string, into any) {
+	t.Helper()
+	response := get(t, "http://"+g.AdminAddress()+path)
+	text := body(t, response)
+	if response.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s: %s", path, response.Status, text)
+	}
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+}
+
+func TestAdminShowsLoad(t *testing.T) {
+	release := make(chan struct{})
+	g, url := fronting(t, scaler.Document{"metric": "concurrency", "target_concurrency_per_instance": "10"}, func(http.ResponseWriter, *http.Request) { <-release }, func(c *Config) { c.ID = "g1" })
+	for range 3 {
+		go func() {
+			if response, err := http.Get(url + "/"); err == nil {
+				response.Body.Close()
+			}
+		}()
+	}
+	defer close(release)
+	eventually(t, "three requests are in flight", func() bool { return g.apps.statuses()[0].InFlight == 3 })
+
+	var report LoadReport
+	decode(t, g, "/v1/load", &report)
+	s := report.Apps[appName]
+	if report.Gateway != "g1" || time.Since(report.Now) > time.Minute || len(report.Apps) != 1 || s.InFlight != 3 || s.Queued != 0 || s.Concurrency != 3 || s.RequestsPerMinute != 3 || report.Series != nil {
+		t.Errorf("/v1/load says %+v", report)
+	}
+	report = LoadReport{}
+	decode(t, g, "/v1/load?app="+appName+"&metric=concurrency&window=11m", &report)
+	if n := len(report.Series); n == 0 || report.Series[n-1].Value != 3 {
+		t.Errorf("the series is %v, want 3 at the end", report.Series)
+	}
+	report = LoadReport{}
+	decode(t, g, "/v1/load?app="+appName, &report)
+	if report.Apps[appName].Concurrency != 3 || report.Series != nil {
+		t.Errorf("for one app: %+v", report)
+	}
+	for path, want := range map[string]int{
+		"?app=default/none/web":                               http.StatusNotFound,
+		"?app=" + appName + "&metric=custom&window=1m":        http.StatusBadRequest,
+		"?app=" + appName + "&metric=concurrency&window=soon": http.StatusBadRequest,
+		"?app=" + appName + "&metric=concurrency":             http.StatusBadRequest,
+	} {
+		response := get(t, "http://"+g.AdminAddress()+"/v1/load"+path)
+		response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("/v1/load%s: got %s, want %d", path, response.Status, want)
+		}
+	}
+
+	var apps []AppStatus
+	decode(t, g, "/v1/apps", &apps)
+	a := apps[0]
+	if len(apps) != 1 || a.App != appName || a.Policy["metric"] != "concurrency" || !a.Enabled || a.Running != 1 || a.Desired != 1 ||
+		a.Load == nil || *a.Load != 3 || len(a.Mounts) != 1 || len(a.Instances) != 1 || a.Instances[0].State != Ready || a.Instances[0].InFlight != 3 || a.Instances[0].ID != "a" {
+		t.Errorf("/v1/apps says %+v", apps)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	f := new(fakeNomad)
+	g := newGateway(t, with(f))
+	address := upstreamServer(t, ok)
+	f.onScale = func(int) { g.apps.Update(allocation(appName, "a", 0, address)) }
+	g.apps.report([]nomad.App{declared(t, appName, scaler.Document{"min_instances": "0"}), declared(t, "default/full/web", scaler.Document{"max_queued_requests": "0"})})
+	g.apps.Replace(nil)
+	running(t, g)
+	url := "http://" + g.Address() + "/apps/"
+	get(t, url+appName+"/").Body.Close()
+	get(t, url+"default/full/web/").Body.Close()
+	text := ""
+	eventually(t, "the requests are counted", func() bool {
+		text = body(t, get(t, "http://"+g.AdminAddress()+"/metrics"))
+		return strings.Contains(text, `nomadscale_requests_total{app="default/shop/web",code="200"} 1`)
+	})
+	for _, want := range []string{
+		`nomadscale_requests_total{app="default/full/web",code="429"} 1`,
+		`nomadscale_rejected_total{app="default/full/web",cause="queue_full"} 1`,
+		`nomadscale_request_duration_seconds_count{app="default/shop/web"} 1`,
+		`nomadscale_gateway_duration_seconds_count{app="default/shop/web"} 1`,
+		`nomadscale_held_duration_seconds_count{app="default/shop/web"} 1`,
+		`nomadscale_cold_start_seconds_count{app="default/shop/web",phase="total"} 1`,
+		`nomadscale_cold_start_seconds_count{app="default/shop/web",phase="ready"} 1`,
+		`nomadscale_decisions_total{app="default/shop/web",rule="activate"} 1`,
+		`nomadscale_scale_calls_total{app="default/shop/web",result="ok"} 1`,
+		`nomadscale_requests_in_flight{app="default/shop/web"} 0`,
+		`nomadscale_requests_queued{app="default/shop/web"} 0`,
+		`nomadscale_instances{app="default/shop/web",state="ready"} 1`,
+		`nomadscale_instances{app="default/shop/web",state="draining"} 0`,
+		`nomadscale_instances_desired{app="default/shop/web"} 1`,
+		`nomadscale_load{app="default/shop/web",metric="requests_per_minute"} 1`,
+		`nomadscale_nomad_reachable 1`,
+		`go_goroutines `, `process_cpu_seconds_total `,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("/metrics lacks %s", want)
+		}
+	}
+	var apps []AppStatus
+	decode(t, g, "/v1/apps", &apps)
+	if c := apps[1].ColdStart; c == nil || c.Total < c.Ready || c.Total <= 0 {
+		t.Errorf("the cold start shown is %+v", c)
+	}
+	if d := apps[1].Decision; d == nil || d.Rule != scaler.RuleActivate || d.To != 1 || d.Reason == "" {
+		t.Errorf("the decision shown is %+v", d)
+	}
+}

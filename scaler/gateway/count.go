@@ -1,0 +1,40 @@
+package gateway
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+)
+
+// count makes the request load of its app until it has ended, and lets the app
+// grow if it is one too many for the instances there are.
+func (g *Gateway) count(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, c *call) error {
+		a := c.app
+		a.meter.Begin(c.arrived)
+		defer func() { a.meter.End(g.now()) }()
+		a.mu.Lock()
+		a.want(c.arrived)
+		a.mu.Unlock()
+		return next(w, r, c)
+	}
+}
+
+// demand is the app's load in the metric of its policy, as this gateway sees it;
+// known is false for a custom one.
+func (a *app) demand(now time.Time) (load float64, known bool) {
+	p := a.policy.Load()
+	if p == nil {
+		return 0, false
+	}
+	s := a.meter.Snapshot(now)
+	switch p.Metric {
+	case scaler.RequestsPerMinute:
+		return float64(s.RequestsPerMinute), true
+	case scaler.Concurrency:
+		return float64(s.Concurrency), true
+	default:
+		return float64(s.Concurrency), false
+	}
+}

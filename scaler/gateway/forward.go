@@ -1,0 +1,206 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// dialTimeout is short: another instance may be there.
+	dialTimeout = 2 * time.Second
+	// idlePerInstance are kept open to each instance, for as many requests at
+	// a time need as many connections.
+	idlePerInstance = 1024
+	idleTimeout     = 90 * time.Second
+)
+
+// newProxy returns the proxy that each request gets a copy of. Answers without a
+// length and event streams are flushed as they come, which ReverseProxy does of
+// itself; the others go in whole buffers.
+func newProxy(to upstream, logger *slog.Logger) httputil.ReverseProxy {
+	return httputil.ReverseProxy{
+		Transport:  to,
+		BufferPool: new(buffers),
+		ErrorLog:   log.New(logWriter{logger}, "", 0),
+	}
+}
+
+// upstream speaks HTTP/1.1 to instances, and HTTP/2 for gRPC, which has no other.
+type upstream struct{ plain, grpc *http.Transport }
+
+func newUpstream() upstream {
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	transport := func(protocols *http.Protocols) *http.Transport {
+		return &http.Transport{
+			DialContext:           dialer.DialContext,
+			MaxIdleConnsPerHost:   idlePerInstance,
+			IdleConnTimeout:       idleTimeout,
+			ExpectContinueTimeout: time.Second,
+			DisableCompression:    true,
+			Protocols:             protocols,
+		}
+	}
+	plain, grpc := new(http.Protocols), new(http.Protocols)
+	plain.SetHTTP1(true)
+	grpc.SetUnencryptedHTTP2(true)
+	return upstream{plain: transport(plain), grpc: transport(grpc)}
+}
+
+func (u upstream) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+		return u.grpc.RoundTrip(r)
+	}
+	return u.plain.RoundTrip(r)
+}
+
+func (u upstream) closeIdle() {
+	u.plain.CloseIdleConnections()
+	u.grpc.CloseIdleConnections()
+}
+
+const bufferSize = 32 << 10
+
+// buffers is a pool of arrays, since a slice in a sync.Pool costs an allocation.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) Get() []byte {
+	buffer, ok := b.pool.Get().(*[bufferSize]byte)
+	if !ok {
+		buffer = new([bufferSize]byte)
+	}
+	return buffer[:]
+}
+
+func (b *buffers) Put(buffer []byte) { b.pool.Put((*[bufferSize]byte)(buffer)) }
+
+// errRequestTimeout is why a request is cancelled that takes too long.
+var errRequestTimeout = errors.New("request_timeout is over")
+
+// notSent is an error of forward before anything reached the instance, so that
+// another one can be tried.
+type notSent struct{ error }
+
+// forward passes the request to its instance and the answer back.
+//
+// request_timeout is for all of it, to the end of the answer; connections that
+// were upgraded and event streams are open for as long as they like.
+func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, c *call) error {
+	c.sent = g.now()
+	if timeout := c.policy.RequestTimeout; timeout > 0 {
+		ctx, cancel := context.WithCancelCause(r.Context())
+		defer cancel(nil)
+		c.timeout = time.AfterFunc(timeout, func() { cancel(errRequestTimeout) })
+		defer c.timeout.Stop()
+		r = r.WithContext(ctx)
+	}
+	if r.ContentLength != 0 {
+		// An app may answer before it has read all. HTTP/2 needs no leave.
+		_ = http.NewResponseController(w).EnableFullDuplex()
+	}
+	var failure error
+	proxy := g.proxy
+	proxy.Rewrite = func(pr *httputil.ProxyRequest) { g.rewrite(pr, c) }
+	proxy.ModifyResponse = func(response *http.Response) error { g.answered(response, c); return nil }
+	proxy.ErrorHandler = func(_ http.ResponseWriter, _ *http.Request, err error) { failure = err }
+	proxy.ServeHTTP(w, r)
+	if failure == nil {
+		return nil
+	}
+	var dial *net.OpError
+	switch cause := context.Cause(r.Context()); {
+	case errors.Is(cause, errRequestTimeout):
+		return &Refusal{Status: http.StatusGatewayTimeout, Cause: CauseRequestTimeout, Message: fmt.Sprintf("no answer within %s", c.policy.RequestTimeout)}
+	case cause != nil:
+		return clientLeft
+	case errors.As(failure, &dial) && dial.Op == "dial":
+		return notSent{failure}
+	default:
+		return &Refusal{Status: http.StatusBadGateway, Cause: CauseBadAnswer, Message: "the instance broke off before it answered: " + failure.Error()}
+	}
+}
+
+// rewrite addresses a request to the instance of its call: the prefix is taken
+// off the path, and what is lost by forwarding is said in X-Forwarded-*.
+func (g *Gateway) rewrite(pr *httputil.ProxyRequest, c *call) {
+	out := pr.Out
+	out.URL.Scheme, out.URL.Host = "http", c.place.address
+	out.URL.Path, out.URL.RawPath = unmounted(pr.In.URL.Path, pr.In.URL.RawPath, c.prefix)
+	// The gateway reads no query, so that it cannot read one differently.
+	out.URL.RawQuery = pr.In.URL.RawQuery
+	prefix := c.prefix
+	if g.config.TrustForwarded {
+		prefix = pr.In.Header.Get("X-Forwarded-Prefix") + prefix
+		keep(pr, "Forwarded", "X-Forwarded-For")
+	}
+	pr.SetXForwarded()
+	if g.config.TrustForwarded {
+		keep(pr, "X-Forwarded-Host", "X-Forwarded-Proto")
+	}
+	out.Header.Del("X-Forwarded-Prefix")
+	if prefix != "" {
+		out.Header["X-Forwarded-Prefix"] = []string{prefix}
+	}
+}
+
+// keep passes on headers of the request as they came.
+func keep(pr *httputil.ProxyRequest, names ...string) {
+	for _, name := range names {
+		if values := pr.In.Header[name]; values != nil {
+			pr.Out.Header[name] = values
+		}
+	}
+}
+
+// unmounted takes a prefix off a path, and off its escaped form if it has one.
+func unmounted(path, escaped, prefix string) (string, string) {
+	path = path[len(prefix):]
+	if escaped != "" {
+		escaped = cutEscaped(escaped, len(prefix))
+	}
+	if path == "" {
+		return "/", ""
+	}
+	return path, escaped
+}
+
+// answered notes the head of an answer.
+func (g *Gateway) answered(response *http.Response, c *call) {
+	c.status, c.headed = response.StatusCode, g.now()
+	if c.timeout != nil && endless(response) {
+		c.timeout.Stop()
+	}
+	if c.waited > 0 {
+		c.app.firstByte(c.headed)
+	}
+}
+
+// endless tells answers that have no end of their own.
+func endless(response *http.Response) bool {
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		return true
+	}
+	kind := response.Header.Get("Content-Type")
+	if !strings.HasPrefix(kind, "text/event-stream") {
+		return false
+	}
+	kind, _, _ = mime.ParseMediaType(kind)
+	return kind == "text/event-stream"
+}
+
+// logWriter passes on what net/http writes about single connections.
+type logWriter struct{ log *slog.Logger }
+
+func (l logWriter) Write(line []byte) (int, error) {
+	l.log.Debug(strings.TrimSpace(string(line)))
+	return len(line), nil
+}

@@ -1,0 +1,363 @@
+package gateway
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+)
+
+// running is a gateway that serves until the test ends, and what stops it.
+func running(t testing.TB, g *Gateway) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx) }()
+	stopped := false
+	stop = func() error {
+		stopped = true
+		cancel()
+		return <-done
+	}
+	t.Cleanup(func() {
+		if stopped {
+			return
+		}
+		if err := stop(); err != nil {
+			t.Errorf("running the gateway: %v", err)
+		}
+	})
+	return stop
+}
+
+// fronting is a gateway in front of one instance.
+func fronting(t testing.TB, document scaler.Document, h http.HandlerFunc, change ...func(*Config)) (g *Gateway, url string) {
+	t.Helper()
+	g = newGateway(t, change...)
+	g.apps.report([]nomad.App{declared(t, appName, document)})
+	g.apps.Replace([]nomad.Instance{allocation(appName, "a", 0, upstreamServer(t, h))})
+	running(t, g)
+	return g, "http://" + g.Address() + "/apps/" + appName
+}
+
+func get(t testing.TB, url string) *http.Response {
+	t.Helper()
+	response, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response
+}
+
+func TestForwardRewrites(t *testing.T) {
+	type seen struct {
+		Host, RequestURI string
+		Header           http.Header
+	}
+	echo := func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewEncoder(w).Encode(seen{r.Host, r.RequestURI, r.Header})
+	}
+	send := func(t *testing.T, g *Gateway, host, target string) seen {
+		t.Helper()
+		r, err := http.NewRequest(http.MethodGet, "http://"+g.Address()+target, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		r.Header = http.Header{
+			"X-Forwarded-For": {"203.0.113.9"}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"outside.example.com"},
+			"X-Forwarded-Prefix": {"/outer"}, "Forwarded": {"for=203.0.113.9"},
+			"X-Custom": {"kept"}, "Connection": {"X-Hop"}, "X-Hop": {"dropped"}, "User-Agent": nil,
+		}
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s seen
+		if err := json.Unmarshal([]byte(body(t, response)), &s); err != nil {
+			t.Fatal(err)
+		}
+		s.Header.Del("Accept-Encoding")
+		return s
+	}
+	document := scaler.Document{"hosts": "shop.example.com"}
+	t.Run("from anybody", func(t *testing.T) {
+		g, _ := fronting(t, document, echo)
+		got := send(t, g, "shop.example.com:8000", "/a%2Fb/c?x=1;y=%zz&z")
+		want := seen{"shop.example.com:8000", "/a%2Fb/c?x=1;y=%zz&z", http.Header{
+			"X-Forwarded-For": {"127.0.0.1"}, "X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"shop.example.com:8000"},
+			"X-Custom": {"kept"},
+		}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("by host (-want +got):\n%s", diff)
+		}
+		got = send(t, g, "gateway", "/apps/"+appName+"/a%2Fb//c/")
+		want.Host, want.RequestURI = "gateway", "/a%2Fb//c/"
+		want.Header["X-Forwarded-Host"] = []string{"gateway"}
+		want.Header["X-Forwarded-Prefix"] = []string{"/apps/" + appName}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("by path (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("from a trusted proxy", func(t *testing.T) {
+		g, _ := fronting(t, document, echo, func(c *Config) { c.TrustForwarded = true })
+		got := send(t, g, "gateway", "/apps/"+appName)
+		want := seen{"gateway", "/", http.Header{
+			"X-Forwarded-For": {"203.0.113.9, 127.0.0.1"}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"outside.example.com"},
+			"X-Forwarded-Prefix": {"/outer/apps/" + appName}, "Forwarded": {"for=203.0.113.9"},
+			"X-Custom": {"kept"},
+		}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestForwardStreamsBodies(t *testing.T) {
+	_, url := fronting(t, nil, func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		_, _ = io.Copy(w, r.Body)
+	})
+	content := make([]byte, 3<<20)
+	_, _ = rand.Read(content)
+	for name, reader := range map[string]io.Reader{
+		"with a length": bytes.NewReader(content),
+		"chunked":       io.MultiReader(bytes.NewReader(content)),
+	} {
+		response, err := http.Post(url+"/", "application/octet-stream", reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := body(t, response); got != string(content) {
+			t.Errorf("%s: %d bytes came back that are not the %d sent", name, len(got), len(content))
+		}
+	}
+}
+
+// Each event reaches the client before the next one is made.
+func TestForwardServerSentEvents(t *testing.T) {
+	next := make(chan struct{})
+	_, url := fronting(t, scaler.Document{"request_timeout": "50ms"}, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+		for i := range 4 {
+			fmt.Fprintf(w, "data: %d\n\n", i)
+			_ = http.NewResponseController(w).Flush()
+			<-next
+		}
+	})
+	response := get(t, url+"/events")
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	for i := range 4 {
+		if !lines.Scan() || lines.Text() != fmt.Sprintf("data: %d", i) {
+			t.Fatalf("event %d: got %q (%v)", i, lines.Text(), lines.Err())
+		}
+		lines.Scan()
+		// Longer in all than request_timeout, which is not for event streams.
+		time.Sleep(30 * time.Millisecond)
+		next <- struct{}{}
+	}
+}
+
+func TestForwardWebSocket(t *testing.T) {
+	g, url := fronting(t, scaler.Document{"request_timeout": "50ms"}, func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.CloseNow() }()
+		for {
+			kind, message, err := conn.Read(r.Context())
+			if err != nil {
+				return
+			}
+			if err := conn.Write(r.Context(), kind, message); err != nil {
+				return
+			}
+		}
+	})
+	conn, _, err := websocket.Dial(t.Context(), strings.Replace(url, "http", "ws", 1)+"/socket", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.CloseNow() }()
+	for i := range 4 {
+		want := fmt.Sprintf("message %d", i)
+		if err := conn.Write(t.Context(), websocket.MessageText, []byte(want)); err != nil {
+			t.Fatal(err)
+		}
+		if _, got, err := conn.Read(t.Context()); err != nil || string(got) != want {
+			t.Fatalf("got %q (%v), want %q", got, err, want)
+		}
+		// Longer in all than request_timeout, which is not for upgraded connections.
+		time.Sleep(30 * time.Millisecond)
+	}
+	if s := g.apps.statuses()[0]; s.InFlight != 1 {
+		t.Errorf("an open WebSocket: %d requests in flight, want 1", s.InFlight)
+	}
+	if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "the closed WebSocket is no longer in flight", func() bool { return g.apps.statuses()[0].InFlight == 0 })
+}
+
+// HTTP/2 without TLS comes in, and goes out for gRPC, trailers included.
+func TestForwardHTTP2(t *testing.T) {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Trailer", "Grpc-Status")
+		w.Header().Set("X-Protocol", r.Proto)
+		w.Header().Set("X-Te", r.Header.Get("Te"))
+		_, _ = io.Copy(w, r.Body)
+		w.Header().Set("Grpc-Status", "0")
+	}))
+	server.Config.Protocols = protocols
+	server.Start()
+	t.Cleanup(server.Close)
+	g := newGateway(t)
+	g.apps.report([]nomad.App{declared(t, appName, nil)})
+	g.apps.Replace([]nomad.Instance{allocation(appName, "a", 0, server.Listener.Addr().String())})
+	running(t, g)
+	only2 := new(http.Protocols)
+	only2.SetUnencryptedHTTP2(true)
+	client := &http.Client{Transport: &http.Transport{Protocols: only2}}
+	t.Cleanup(client.CloseIdleConnections)
+	for kind, proto := range map[string]string{"application/grpc": "HTTP/2.0", "text/plain": "HTTP/1.1"} {
+		r, err := http.NewRequest(http.MethodPost, "http://"+g.Address()+"/apps/"+appName+"/", strings.NewReader("hello"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", kind)
+		r.Header.Set("Te", "trailers")
+		response, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := body(t, response); got != "hello" || response.Proto != "HTTP/2.0" || response.Header.Get("X-Protocol") != proto ||
+			response.Header.Get("X-Te") != "trailers" || response.Trailer.Get("Grpc-Status") != "0" {
+			t.Errorf("%s: got %q over %s, at the instance %s, headers %v, trailers %v", kind, got, response.Proto, response.Header.Get("X-Protocol"), response.Header, response.Trailer)
+		}
+	}
+}
+
+// refusal reads an answer of the gateway's own.
+func refusal(t testing.TB, response *http.Response) Refusal {
+	t.Helper()
+	text := body(t, response)
+	r := Refusal{Status: response.StatusCode}
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		t.Fatalf("%s is no refusal: %q (%v)", response.Status, text, err)
+	}
+	if retry := response.Header.Get("Retry-After"); r.RetryAfter > 0 && retry != fmt.Sprint(r.RetryAfter) {
+		t.Errorf("Retry-After is %q, and %d in the body", retry, r.RetryAfter)
+	}
+	return r
+}
+
+func TestForwardTimesOut(t *testing.T) {
+	t.Run("before the answer", func(t *testing.T) {
+		left := make(chan struct{})
+		_, url := fronting(t, scaler.Document{"request_timeout": "50ms"}, func(_ http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+			close(left)
+		})
+		got := refusal(t, get(t, url+"/"))
+		if got.Status != http.StatusGatewayTimeout || got.Cause != CauseRequestTimeout || got.App != appName {
+			t.Errorf("got %+v, want 504", got)
+		}
+		<-left
+	})
+	t.Run("within the answer", func(t *testing.T) {
+		_, url := fronting(t, scaler.Document{"request_timeout": "50ms"}, func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, "part")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		})
+		response := get(t, url+"/")
+		defer response.Body.Close()
+		if _, err := io.ReadAll(response.Body); err == nil {
+			t.Error("an answer that was cut looks whole")
+		}
+	})
+}
+
+// An instance that breaks off is 502, and is not asked again.
+func TestForwardBadAnswer(t *testing.T) {
+	asked := 0
+	_, url := fronting(t, nil, func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			_ = conn.Close()
+		}
+	})
+	got := refusal(t, get(t, url+"/"))
+	if got.Status != http.StatusBadGateway || got.Cause != CauseBadAnswer || asked != 1 {
+		t.Errorf("got %+v after %d tries, want 502 after one", got, asked)
+	}
+}
+
+// A client that leaves ends its request at the instance.
+func TestForwardEndsWithTheClient(t *testing.T) {
+	began, left := make(chan struct{}), make(chan struct{})
+	g, url := fronting(t, nil, func(_ http.ResponseWriter, r *http.Request) {
+		close(began)
+		<-r.Context().Done()
+		close(left)
+	})
+	ctx, leave := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { <-began; leave() }()
+	if response, err := http.DefaultClient.Do(r); err == nil {
+		response.Body.Close()
+		t.Fatal("the request was answered")
+	}
+	<-left
+	eventually(t, "nothing is in flight", func() bool { return g.apps.statuses()[0].InFlight == 0 })
+}
+
+// A request, with its body, that one instance does not accept is served by
+// another.
+func TestForwardTriesAnotherInstance(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGateway(t)
+	g.apps.report([]nomad.App{declared(t, appName, scaler.Document{"service_selection_mode": "first"})})
+	alive := upstreamServer(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+	g.apps.Replace([]nomad.Instance{allocation(appName, "dead", 0, l.Addr().String()), allocation(appName, "alive", 1, alive)})
+	running(t, g)
+	wantStates(t, g, map[string]State{"dead": Ready, "alive": Ready})
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.Post("http://"+g.Address()+"/apps/"+appName+"/", "text/plain", strings.NewReader("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := body(t, response); got != "hello" || response.StatusCode != http.StatusOK {
+		t.Errorf("got %s %q, want the body back", response.Status, got)
+	}
+	wantStates(t, g, map[string]State{"dead": Starting, "alive": Ready})
+}

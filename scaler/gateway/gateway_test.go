@@ -1,0 +1,221 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+)
+
+func TestNewRefuses(t *testing.T) {
+	if _, err := New(Config{}); err == nil {
+		t.Error("a gateway without Nomad was made")
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for name, config := range map[string]Config{
+		"requests":       {Nomad: new(fakeNomad), Listen: taken.Addr().String()},
+		"administration": {Nomad: new(fakeNomad), Listen: "127.0.0.1:0", AdminListen: taken.Addr().String()},
+	} {
+		if _, err := New(config); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("got %v, want an error about listening for %s", err, name)
+		}
+	}
+}
+
+// A gateway that is told to end lets what is under way end: requests at
+// instances, requests that wait for one, and WebSockets. New ones it does not
+// take.
+func TestRunDrains(t *testing.T) {
+	release := make(chan struct{})
+	g := newGateway(t, func(c *Config) { c.DrainTimeout = 20 * time.Second })
+	address := upstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/socket" {
+			conn, err := websocket.Accept(w, r, nil)
+			if err != nil {
+				return
+			}
+			defer func() { _ = conn.CloseNow() }()
+			if _, message, err := conn.Read(r.Context()); err == nil {
+				_ = conn.Write(r.Context(), websocket.MessageText, message)
+			}
+			return
+		}
+		<-release
+		fmt.Fprint(w, "whole")
+	})
+	waiting := "default/waiting/web"
+	g.apps.report([]nomad.App{declared(t, appName, nil), declared(t, waiting, nil)})
+	g.apps.Replace([]nomad.Instance{allocation(appName, "a", 0, address)})
+	stop := running(t, g)
+	url := "http://" + g.Address() + "/apps/"
+
+	answers := make(chan string, 2)
+	for _, app := range []string{appName, waiting} {
+		go func() {
+			response, err := http.Get(url + app + "/")
+			if err != nil {
+				answers <- err.Error()
+				return
+			}
+			defer response.Body.Close()
+			text, err := io.ReadAll(response.Body)
+			answers <- fmt.Sprint(response.StatusCode, string(text), err)
+		}()
+	}
+	socket, _, err := websocket.Dial(t.Context(), strings.Replace(url, "http", "ws", 1)+appName+"/socket", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = socket.CloseNow() }()
+	eventually(t, "three requests are under way", func() bool { return g.requests.Load() == 3 })
+
+	done := make(chan error)
+	go func() { done <- stop() }()
+	eventually(t, "the listener is closed", func() bool {
+		conn, err := net.Dial("tcp", g.Address())
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil
+	})
+	if response := get(t, "http://"+g.AdminAddress()+"/readyz"); response.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("/readyz answers %s while the gateway ends", response.Status)
+	} else {
+		response.Body.Close()
+	}
+	g.apps.Update(allocation(waiting, "b", 0, address))
+	close(release)
+	for range 2 {
+		if got := <-answers; got != "200whole<nil>" {
+			t.Errorf("a request under way got %s", got)
+		}
+	}
+	select {
+	case err := <-done:
+		t.Fatalf("the gateway ended (%v) before the WebSocket did", err)
+	default:
+	}
+	if err := socket.Write(t.Context(), websocket.MessageText, []byte("still here")); err != nil {
+		t.Error(err)
+	}
+	if _, got, err := socket.Read(t.Context()); err != nil || string(got) != "still here" {
+		t.Errorf("the WebSocket got %q (%v)", got, err)
+	}
+	_ = socket.CloseNow()
+	if err := <-done; err != nil {
+		t.Errorf("ending the gateway: %v", err)
+	}
+}
+
+// What takes longer than the drain timeout is cut, and the gateway says so.
+func TestRunCutsAtTheDrainTimeout(t *testing.T) {
+	began := make(chan struct{})
+	g := newGateway(t, func(c *Config) { c.DrainTimeout = 50 * time.Millisecond })
+	g.apps.report([]nomad.App{declared(t, appName, nil)})
+	g.apps.Replace([]nomad.Instance{allocation(appName, "a", 0, upstreamServer(t, func(_ http.ResponseWriter, r *http.Request) {
+		close(began)
+		<-r.Context().Done()
+	}))})
+	stop := running(t, g)
+	var group sync.WaitGroup
+	group.Go(func() {
+		if response, err := http.Get("http://" + g.Address() + "/apps/" + appName + "/"); err == nil {
+			t.Errorf("the request was answered %s", response.Status)
+			response.Body.Close()
+		}
+	})
+	<-began
+	if err := stop(); err == nil || !strings.Contains(err.Error(), "1 requests") {
+		t.Errorf("got %v, want that one request was cut", err)
+	}
+	group.Wait()
+}
+
+// The answers that the gateway gives itself are JSON that names the cause.
+func TestRefusals(t *testing.T) {
+	g := newGateway(t)
+	running(t, g)
+	url := "http://" + g.Address()
+	if got := refusal(t, get(t, url+"/")); got.Status != http.StatusServiceUnavailable || got.Cause != CauseStarting || got.RetryAfter != 1 {
+		t.Errorf("before the apps are known: %+v", got)
+	}
+	g.declare(declared(t, appName, scaler.Document{"start_timeout": "1s"}), declared(t, "default/full/web", scaler.Document{"max_queued_requests": "0"}))
+	if got := refusal(t, get(t, url+"/")); got.Status != http.StatusNotFound || got.Cause != CauseNoApp {
+		t.Errorf("without an app: %+v", got)
+	}
+	if got := refusal(t, get(t, url+"/apps/default/full/web/")); got.Status != http.StatusTooManyRequests || got.Cause != CauseQueueFull || got.App != "default/full/web" {
+		t.Errorf("without room in the queue: %+v", got)
+	}
+	if got := refusal(t, get(t, url+"/apps/"+appName+"/")); got.Status != http.StatusServiceUnavailable || got.Cause != CauseStartTimeout || got.RetryAfter != 1 {
+		t.Errorf("without an instance in time: %+v", got)
+	}
+	g.apps.Lost(errors.New("no servers"))
+	if got := refusal(t, get(t, url+"/apps/"+appName+"/")); got.Cause != CauseNomadUnreachable || !strings.Contains(got.Message, "no servers") {
+		t.Errorf("without Nomad: %+v", got)
+	}
+}
+
+func TestAccessLog(t *testing.T) {
+	for _, on := range []bool{true, false} {
+		var mu sync.Mutex
+		var log bytes.Buffer
+		_, url := fronting(t, nil, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }, func(c *Config) {
+			c.AccessLog = on
+			c.Log = slog.New(slog.NewJSONHandler(locked{&mu, &log}, nil))
+		})
+		get(t, url+"/tea?secret=1").Body.Close()
+		lines := func() (found []map[string]any) {
+			mu.Lock()
+			defer mu.Unlock()
+			for line := range strings.Lines(log.String()) {
+				var entry map[string]any
+				if err := json.Unmarshal([]byte(line), &entry); err == nil && entry["msg"] == "request" {
+					found = append(found, entry)
+				}
+			}
+			return found
+		}
+		if !on {
+			if got := lines(); got != nil {
+				t.Errorf("without an access log: %v", got)
+			}
+			continue
+		}
+		eventually(t, "the request is logged", func() bool { return len(lines()) == 1 })
+		got := lines()[0]
+		if got["method"] != "GET" || got["path"] != "/apps/"+appName+"/tea" || got["app"] != appName || got["instance"] != "a" || got["status"] != float64(http.StatusTeapot) {
+			t.Errorf("logged %v", got)
+		}
+		if strings.Contains(log.String(), "secret") {
+			t.Error("the query is in the log")
+		}
+	}
+}
+
+type locked struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l locked) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}

@@ -1,0 +1,283 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
+)
+
+// appVariable makes the test binary an app.
+const appVariable = "GATEWAY_TEST_APP"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(appVariable) != "" {
+		runApp()
+	}
+	os.Exit(m.Run())
+}
+
+// runApp serves requests that take as long as they say. It does not wait for
+// them when it is told to stop.
+func runApp() {
+	err := http.ListenAndServe(os.Getenv("NOMAD_ADDR_http"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if d, err := time.ParseDuration(r.URL.Query().Get("take")); err == nil {
+			time.Sleep(d)
+		}
+		fmt.Fprint(w, os.Getenv("NOMAD_ALLOC_INDEX"))
+	}))
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// realGateway is a gateway that runs on a real Nomad.
+type realGateway struct {
+	*Gateway
+	agent *nomadtest.Agent
+}
+
+// onNomad starts a Nomad and a gateway that runs on it.
+func onNomad(t *testing.T, options ...nomadtest.Options) realGateway {
+	t.Helper()
+	agent := nomadtest.Start(t, options...)
+	g := realGateway{newGateway(t, with(agent.Client), func(c *Config) { c.EndDelays = true }), agent}
+	running(t, g.Gateway)
+	eventually(t, "the gateway is ready", g.apps.known)
+	return g
+}
+
+// start registers a job with one group, web, that scales by the document, and
+// waits until its instances are ready.
+func (g realGateway) start(t *testing.T, job string, count int, document scaler.Document, change ...func(*api.TaskGroup)) (url string) {
+	t.Helper()
+	app := "default/" + job + "/web"
+	j := nomadtest.Job(policy(t, app, document), nomadtest.Self(t))
+	group := j.TaskGroups[0]
+	group.Count = &count
+	group.Tasks[0].Env = map[string]string{appVariable: "1"}
+	for _, c := range change {
+		c(group)
+	}
+	g.agent.Register(t, j)
+	t.Cleanup(func() {
+		options := &api.DeregisterOptions{Purge: true, NoShutdownDelay: true}
+		if _, _, err := g.agent.API.Jobs().DeregisterOpts(job, options, nil); err != nil {
+			t.Errorf("removing %s: %v", job, err)
+		}
+	})
+	eventually(t, "the instances of "+app+" are ready", func() bool {
+		return g.apps.find(app) != nil && g.status(t, job).Running == count
+	})
+	return "http://" + g.Address() + "/apps/" + app + "/"
+}
+
+func (g realGateway) status(t *testing.T, job string) AppStatus {
+	t.Helper()
+	return g.apps.find("default/"+job+"/web").status(g.now(), nil)
+}
+
+// wantScaled checks that the job was scaled once, to that count.
+func (g realGateway) wantScaled(t *testing.T, job string, count int) {
+	t.Helper()
+	p := policy(t, "default/"+job+"/web", nil)
+	status, _, err := g.agent.API.Jobs().ScaleStatus(job, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := status.TaskGroups[p.Group].Events
+	if last := g.agent.Status(t, p).History.LastAction; len(events) != 1 || last == nil || last.To != count {
+		t.Errorf("there were %d scaling events, the last being %+v, want one to %d", len(events), last, count)
+	}
+}
+
+// fetch sends a request and returns an error unless it was answered by the app.
+func fetch(url string) error {
+	response, err := http.Get(url)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", response.Status, text)
+	}
+	return nil
+}
+
+// fetchAll sends requests at once.
+func fetchAll(n int, url string) error {
+	errs := make([]error, n)
+	var group sync.WaitGroup
+	for i := range n {
+		group.Go(func() { errs[i] = fetch(url) })
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+func TestOnNomad(t *testing.T) {
+	g := onNomad(t)
+	agent := g.agent
+
+	t.Run("the first request starts the app", func(t *testing.T) {
+		url := g.start(t, "first", 0, scaler.Document{"min_instances": "0"})
+		if err := fetch(url); err != nil {
+			t.Fatal(err)
+		}
+		s := g.status(t, "first")
+		if s.Running != 1 || s.Desired != 1 || s.Decision.Rule != scaler.RuleActivate {
+			t.Errorf("the app shows %+v", s)
+		}
+		c := s.ColdStart
+		if c == nil || c.Ready <= 0 || c.Total < c.Ready || s.StartSeconds <= 0 {
+			t.Fatalf("the cold start shown is %+v", c)
+		}
+		t.Logf("from zero in %.0f ms: %.0f ms until Nomad had the count, %.0f until it had placed, %.0f the app's own, %.0f until the answer",
+			1000*c.Total, 1000*c.Decide, 1000*c.Place, 1000*c.Ready, 1000*c.FirstByte)
+		g.wantScaled(t, "first", 1)
+	})
+
+	t.Run("five hundred first requests make one call", func(t *testing.T) {
+		url := g.start(t, "herd", 0, scaler.Document{
+			"min_instances": "0", "max_instances": "3", "metric": "concurrency", "target_concurrency_per_instance": "20",
+		})
+		if err := fetchAll(500, url+"?take=20ms"); err != nil {
+			t.Fatal(err)
+		}
+		g.wantScaled(t, "herd", 3)
+		allocations, _, err := agent.API.Jobs().Allocations("herd", true, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(allocations) > 3 {
+			t.Errorf("there were %d instances, want at most 3", len(allocations))
+		}
+	})
+
+	t.Run("it grows with concurrency", func(t *testing.T) {
+		url := g.start(t, "growth", 1, scaler.Document{
+			"max_instances": "4", "metric": "concurrency", "target_concurrency_per_instance": "2",
+			"max_concurrency_per_instance": "2", "scale_up_step": "0",
+		}, func(group *api.TaskGroup) { group.Update = nil })
+		if err := fetchAll(8, url+"?take=1s"); err != nil {
+			t.Fatal(err)
+		}
+		if s := g.status(t, "growth"); s.Running != 4 {
+			t.Errorf("%d instances are ready, want 4", s.Running)
+		}
+		g.wantScaled(t, "growth", 4)
+	})
+
+	t.Run("no request fails when instances stop", func(t *testing.T) {
+		url := g.start(t, "shrink", 3, scaler.Document{"target_requests_per_instance": "1000000"}, func(group *api.TaskGroup) { group.ShutdownDelay = new(10 * time.Minute) })
+		var served atomic.Int64
+		ctx, cancel := context.WithCancel(t.Context())
+		errs := make(chan error, 8)
+		for range cap(errs) {
+			go func() {
+				var err error
+				for ctx.Err() == nil && err == nil {
+					if err = fetch(url + "?take=20ms"); err == nil {
+						served.Add(1)
+					}
+				}
+				errs <- err
+			}()
+		}
+		eventually(t, "there is load", func() bool { return served.Load() > 100 })
+		if _, _, err := agent.API.Jobs().Scale("shrink", "web", new(1), "by hand", false, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		// The delay is far from over when its last request is.
+		eventually(t, "two instances have ended", func() bool { return len(g.status(t, "shrink").Instances) == 1 })
+		after := served.Load()
+		eventually(t, "the load goes on", func() bool { return served.Load() > after+100 })
+		cancel()
+		for range cap(errs) {
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+		allocations, _, err := agent.API.Jobs().Allocations("shrink", true, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(allocations) != 3 {
+			t.Errorf("there were %d instances, want no replacement for those that were ended early", len(allocations))
+		}
+		t.Logf("%d requests were served", served.Load())
+	})
+
+	t.Run("the delay of a running instance cannot be ended", func(t *testing.T) {
+		g.start(t, "steady", 1, scaler.Document{})
+		id := g.status(t, "steady").Instances[0].ID
+		if err := agent.Client.EndDelay(t.Context(), id); err == nil {
+			t.Error("it was ended")
+		}
+		if s := g.status(t, "steady").Instances; len(s) != 1 || s[0].State != Ready {
+			t.Errorf("the instances are %+v, want the one", s)
+		}
+	})
+
+	t.Run("a malformed policy takes nothing else down", func(t *testing.T) {
+		good := g.start(t, "good", 1, scaler.Document{})
+		url := g.start(t, "bad", 1, scaler.Document{})
+		job, _, err := agent.API.Jobs().Info("bad", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check := job.TaskGroups[0].Scaling.Policy["check"].([]any)[0].(map[string]any)["load"].([]any)[0].(map[string]any)
+		strategy := check["strategy"].([]any)[0].(map[string]any)[nomad.Driver].([]any)[0].(map[string]any)
+		strategy["max_instances"] = "many"
+		if _, _, err := agent.API.Jobs().Register(job, nil); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the app shows its error", func() bool { return strings.Contains(g.status(t, "bad").Error, "max_instances") })
+		for _, url := range []string{good, url} {
+			if err := fetch(url); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// Without servers the traffic goes on and nothing is started; when they are
+// back, everything is right again.
+func TestWithoutNomad(t *testing.T) {
+	g := onNomad(t, nomadtest.Options{Durable: true})
+	url := g.start(t, "warm", 1, scaler.Document{})
+	cold := g.start(t, "cold", 0, scaler.Document{"min_instances": "0"})
+	g.agent.Kill()
+	eventually(t, "Nomad is known not to answer", func() bool { return g.apps.unreachable() != nil })
+	if err := fetchAll(20, url); err != nil {
+		t.Error(err)
+	}
+	if got := refusal(t, get(t, cold)); got.Status != http.StatusServiceUnavailable || got.Cause != CauseNomadUnreachable {
+		t.Errorf("a start without Nomad: %+v", got)
+	}
+	if err := g.agent.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "Nomad is known to answer", func() bool { return g.apps.unreachable() == nil })
+	for _, url := range []string{cold, url} {
+		if err := fetch(url); err != nil {
+			t.Errorf("after Nomad is back: %v", err)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package gateway
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/selection"
+)
+
+// errNoPlace is what selection returns when a request has to wait.
+var errNoPlace = errors.New("no instance has room")
+
+// maxTries is how many instances a request is offered to before it fails.
+const maxTries = 5
+
+// place is room kept for one request at an instance.
+type place struct {
+	slot    *selection.Instance
+	address string
+}
+
+func (p place) id() string {
+	if p.slot == nil {
+		return ""
+	}
+	return p.slot.ID
+}
+
+// selection sends the request to an instance and keeps room for it there until
+// it has ended. If the instance does not accept it, it goes to another.
+func (g *Gateway) selection(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, c *call) error {
+		for {
+			if c.place.slot == nil {
+				if err := c.app.take(c, g.hashKey(c.policy, r)); err != nil {
+					return err
+				}
+			}
+			err := c.app.use(c.place, func() error { return next(w, r, c) })
+			var unsent notSent
+			if !errors.As(err, &unsent) {
+				return err
+			}
+			if c.tried++; c.tried == maxTries {
+				return &Refusal{Status: http.StatusBadGateway, Cause: CauseUnreachable, Message: "instances do not accept connections: " + unsent.Error()}
+			}
+			c.place = place{}
+		}
+	}
+}
+
+// take keeps room for a request that waits for no other.
+func (a *app) take(c *call, key string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c.key = key
+	if a.queue.length > 0 {
+		return errNoPlace
+	}
+	var err error
+	c.place, err = a.acquire(key)
+	return err
+}
+
+// acquire keeps room at an instance. The caller holds the mutex.
+func (a *app) acquire(key string) (place, error) {
+	slot, err := a.pool.Acquire(key)
+	var several *selection.SeveralError
+	switch {
+	case err == nil:
+		return place{slot, slot.Address}, nil
+	case errors.As(err, &several):
+		refusal := &Refusal{Status: http.StatusConflict, Cause: CauseSeveralInstances, Message: err.Error()}
+		for _, id := range several.IDs {
+			refusal.Instances = append(refusal.Instances, a.instances[id].ref())
+		}
+		return place{}, refusal
+	default:
+		return place{}, errNoPlace
+	}
+}
+
+// use gives the room back once it has been made use of, to the next request that
+// waits for it.
+func (a *app) use(p place, serve func() error) (err error) {
+	defer func() { a.release(p, err) }()
+	return serve()
+}
+
+// release gives room back. An instance that did not accept the request is no
+// longer ready.
+func (a *app) release(p place, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.pool.Release(p.slot)
+	var unsent notSent
+	if errors.As(err, &unsent) {
+		a.suspect(p, unsent)
+	}
+	a.drained(p.slot)
+	a.grant()
+}
+
+// hashKey is what the mode hash goes by.
+func (g *Gateway) hashKey(p *scaler.Policy, r *http.Request) string {
+	if p.ServiceSelectionMode != scaler.SelectHash {
+		return ""
+	}
+	switch kind, name, _ := strings.Cut(p.HashKey, ":"); kind {
+	case "header":
+		return r.Header.Get(name)
+	case "cookie":
+		cookie, err := r.Cookie(name)
+		if err != nil {
+			return ""
+		}
+		return cookie.Value
+	default:
+		return g.clientAddress(r)
+	}
+}
+
+// clientAddress is the client's, without the port. Of a chain of proxies only
+// the nearest one's word is taken.
+func (g *Gateway) clientAddress(r *http.Request) string {
+	if chain := r.Header.Values("X-Forwarded-For"); g.config.TrustForwarded && len(chain) > 0 {
+		last := chain[len(chain)-1]
+		return strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
