@@ -2,7 +2,6 @@ package nomadplugin_test
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -165,7 +164,7 @@ apm "nomadscale" {
     gateways = %q
   }
 }
-`, plugins, freePort(t), cluster.Address, "http://"+gateway.address) + strings.Join(more, "")
+`, plugins, nomadtest.FreePort(t), cluster.Address, "http://"+gateway.address) + strings.Join(more, "")
 	if err := os.WriteFile(a.config, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -211,17 +210,6 @@ func (a *agent) output(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(log)
-}
-
-// freePort is a port of loopback that nothing listens on.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // evaluations counts the agent's evaluations of a policy whose reason has the

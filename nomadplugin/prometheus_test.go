@@ -194,7 +194,7 @@ func startPrometheus(t *testing.T, targets ...string) (address string) {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	address = fmt.Sprintf("127.0.0.1:%d", nomadtest.FreePort(t))
 	run(t, nil, nomadtest.Tool(t, "prometheus"), "--config.file", file, "--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", address)
 	nomadtest.Eventually(t, soon, "Prometheus to be ready", func() bool { return answers("http://" + address + "/-/ready") })
 	return address
@@ -202,7 +202,7 @@ func startPrometheus(t *testing.T, targets ...string) (address string) {
 
 // startRealGateway runs the gateway beside the Nomad of a test.
 func startRealGateway(t *testing.T, cluster *nomadtest.Agent) (address, admin string) {
-	address, admin = fmt.Sprintf("127.0.0.1:%d", freePort(t)), fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	address, admin = fmt.Sprintf("127.0.0.1:%d", nomadtest.FreePort(t)), fmt.Sprintf("127.0.0.1:%d", nomadtest.FreePort(t))
 	binary := nomadtest.Binary(t, t.TempDir())
 	run(t, []string{"NOMAD_ADDR=" + cluster.Address}, binary, "gateway", "--listen", address, "--admin-listen", admin)
 	nomadtest.Eventually(t, soon, "the gateway to be ready", func() bool { return answers("http://" + admin + "/readyz") })

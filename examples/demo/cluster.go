@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -62,8 +61,8 @@ func startCluster(ctx context.Context, dir string) (*cluster, error) {
 	port, err := freePort()
 	if err == nil {
 		err = errors.Join(
-			c.submit("gateway.nomad.hcl", map[string]string{"nomadscale": filepath.Join(dir, "plugins", "nomadscale"), "http_port": strconv.Itoa(port)}),
-			c.submit("autoscaler.nomad.hcl", map[string]string{"autoscaler": autoscaler, "plugin_dir": filepath.Join(dir, "plugins")}),
+			c.agent.Submit(c.job("gateway"), map[string]string{"nomadscale": filepath.Join(dir, "plugins", "nomadscale"), "http_port": strconv.Itoa(port)}),
+			c.agent.Submit(c.job("autoscaler"), map[string]string{"autoscaler": autoscaler, "plugin_dir": filepath.Join(dir, "plugins")}),
 			c.findGateway(ctx),
 		)
 	}
@@ -75,24 +74,9 @@ func startCluster(ctx context.Context, dir string) (*cluster, error) {
 
 func (c *cluster) stop() error { return c.agent.Stop() }
 
-// submit registers one of the jobs in examples/nomad.
-func (c *cluster) submit(file string, variables map[string]string) error {
-	source, err := os.ReadFile(filepath.Join(c.root, "examples", "nomad", file))
-	if err != nil {
-		return err
-	}
-	var assignments string
-	for name, value := range variables {
-		assignments += fmt.Sprintf("%s = %q\n", name, value)
-	}
-	job, err := c.agent.API.Jobs().ParseHCLOpts(&api.JobsParseRequest{JobHCL: string(source), Variables: assignments})
-	if err != nil {
-		return fmt.Errorf("parsing %s: %w", file, err)
-	}
-	if _, _, err := c.agent.API.Jobs().Register(job, nil); err != nil {
-		return fmt.Errorf("registering %s: %w", file, err)
-	}
-	return nil
+// job is the file of one of the jobs that users run too.
+func (c *cluster) job(name string) string {
+	return filepath.Join(c.root, "examples", "nomad", name+".nomad.hcl")
 }
 
 // findGateway waits until the gateway is ready, found by its services.

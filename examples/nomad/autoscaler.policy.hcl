@@ -4,8 +4,8 @@ namespace "*" {
   capabilities = [
     "list-scaling-policies", # the agent: find the policies
     "read-scaling-policy",   # the agent: read each of them
-    "read-job-scaling",      # the agent and the strategy: the count and the history
+    "submit-job",            # optional: scale on while the last change of a count is deployed
     "scale-job",             # the agent: change the count
-    "read-job",              # the apm: find the gateways by their service
+    "read-job",              # the count and the history; the apm finds the gateways
   ]
 }

@@ -4,9 +4,9 @@ namespace "*" {
   capabilities = [
     "list-scaling-policies", # find the apps
     "read-scaling-policy",   # read each app's policy
-    "read-job-scaling",      # the count and the history, before it decides
+    "submit-job",            # optional: scale on while the last change of a count is deployed
     "scale-job",             # start instances for requests that wait
-    "read-job",              # find the instances and follow their events
+    "read-job",              # the count, the history, and the instances and their events
     "alloc-lifecycle",       # end a shutdown delay when the last request has ended
   ]
 }

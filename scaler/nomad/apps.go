@@ -69,7 +69,12 @@ func (w *appWatch) next(ctx context.Context) (changed bool, err error) {
 	query.WaitIndex = w.index
 	stubs, meta, err := w.client.api.Scaling().ListPolicies(query)
 	if err != nil {
-		return false, explain(err, "listing scaling policies")
+		return false, explain(needs("list-scaling-policies", "*", err), "listing scaling policies")
+	}
+	if len(stubs) == 0 {
+		if err := w.allowed(ctx); err != nil {
+			return false, err
+		}
 	}
 	seen := make(map[string]bool, len(stubs))
 	for _, stub := range stubs {
@@ -101,11 +106,18 @@ func (w *appWatch) next(ctx context.Context) (changed bool, err error) {
 	return changed, nil
 }
 
+// allowed tells a token that may see no policy from a Nomad that has none: over
+// all namespaces, the list is empty for both.
+func (w *appWatch) allowed(ctx context.Context) error {
+	_, _, err := w.client.api.Scaling().ListPolicies(reading(ctx, ""))
+	return explain(needs("list-scaling-policies", "*", err), "listing scaling policies")
+}
+
 func (w *appWatch) read(ctx context.Context, stub *api.ScalingPolicyListStub) (watchedPolicy, error) {
 	namespace := stub.Target["Namespace"]
 	block, _, err := w.client.api.Scaling().GetPolicy(stub.ID, reading(ctx, namespace))
 	if err != nil {
-		return watchedPolicy{}, explain(err, "reading scaling policy %s", stub.ID)
+		return watchedPolicy{}, explain(needs("read-scaling-policy", namespace, err), "reading scaling policy %s", stub.ID)
 	}
 	policy := watchedPolicy{
 		index: stub.ModifyIndex,

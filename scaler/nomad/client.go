@@ -50,6 +50,17 @@ var ErrNotFound = errors.New("not found")
 // ErrConflict is returned when what was to be written has changed meanwhile.
 var ErrConflict = errors.New("changed meanwhile")
 
+// ErrDenied is what Nomad answers when the token may not do something.
+var ErrDenied = errors.New("permission denied")
+
+// needs says which capability a token lacks that Nomad has refused.
+func needs(capability, namespace string, err error) error {
+	if status(err) != http.StatusForbidden {
+		return err
+	}
+	return fmt.Errorf("%w: the token needs the capability %s in namespace %s", ErrDenied, capability, namespace)
+}
+
 // status is the HTTP status that an error of Nomad's carries, or 0.
 func status(err error) int {
 	var response api.UnexpectedResponseError

@@ -13,7 +13,7 @@ import (
 func (c *Client) EndDelay(ctx context.Context, allocation string) error {
 	a, _, err := c.api.Allocations().Info(allocation, reading(ctx, ""))
 	if err != nil {
-		return explain(err, "reading allocation %s", allocation)
+		return explain(needs("read-job", "*", err), "reading allocation %s", allocation)
 	}
 	if a.DesiredStatus != api.AllocDesiredStatusStop {
 		return fmt.Errorf("ending the shutdown delay of allocation %s: it is not being stopped, but to %s", allocation, a.DesiredStatus)
@@ -24,5 +24,5 @@ func (c *Client) EndDelay(ctx context.Context, allocation string) error {
 	query := reading(ctx, a.Namespace)
 	query.Params = map[string]string{"no_shutdown_delay": "true"}
 	_, err = c.api.Allocations().Stop(&api.Allocation{ID: a.ID}, query)
-	return explain(err, "ending the shutdown delay of allocation %s", allocation)
+	return explain(needs("alloc-lifecycle", a.Namespace, err), "ending the shutdown delay of allocation %s", allocation)
 }

@@ -82,7 +82,7 @@ func (c *Client) watchInstances(ctx context.Context, w InstanceWatcher) error {
 	}
 	events, err := c.api.EventStream().Stream(ctx, map[api.Topic][]string{api.TopicAllocation: {"*"}}, index+1, reading(ctx, api.AllNamespacesNamespace))
 	if err != nil {
-		return explain(err, "opening the event stream")
+		return explain(needs("read-job", "*", err), "opening the event stream")
 	}
 	relist := time.NewTicker(relistInterval)
 	defer relist.Stop()
@@ -119,7 +119,7 @@ func (c *Client) listInstances(ctx context.Context, w InstanceWatcher) (index ui
 	query.Params = map[string]string{"resources": "true"}
 	allocations, meta, err := c.api.Allocations().List(query)
 	if err != nil {
-		return 0, explain(err, "listing allocations")
+		return 0, explain(needs("read-job", "*", err), "listing allocations")
 	}
 	instances := make([]Instance, 0, len(allocations))
 	for _, allocation := range allocations {

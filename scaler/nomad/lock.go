@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"reflect"
 	"strconv"
 
@@ -30,7 +31,12 @@ func (c *Client) passLock(ctx context.Context, job *api.Job, p scaler.Policy, ch
 		options.Submission = submission
 	}
 	job.LookupTaskGroup(p.Group).Count = &change.To
-	if _, _, err := c.api.Jobs().RegisterOpts(job, options, writing(ctx, p.Namespace)); err != nil {
+	_, _, err := c.api.Jobs().RegisterOpts(job, options, writing(ctx, p.Namespace))
+	if status(err) == http.StatusForbidden {
+		// Without the right to register, the lock is waited for.
+		return fmt.Errorf("%w, and the token lacks the capability submit-job to pass it", ErrLocked)
+	}
+	if err != nil {
 		return refusal(err)
 	}
 	meta := map[string]any{metaDesired: strconv.Itoa(change.From), metaCount: strconv.Itoa(change.To)}

@@ -26,7 +26,7 @@ type Status struct {
 func (c *Client) Status(ctx context.Context, p scaler.Policy) (Status, error) {
 	job, _, err := c.api.Jobs().ScaleStatus(p.Job, reading(ctx, p.Namespace))
 	if err != nil {
-		return Status{}, explain(err, "reading the scale of %s", p.App())
+		return Status{}, explain(needs("read-job-scaling", p.Namespace, err), "reading the scale of %s", p.App())
 	}
 	group, ok := job.TaskGroups[p.Group]
 	if !ok {
@@ -69,7 +69,7 @@ func (c *Client) SetCount(ctx context.Context, p scaler.Policy, change Change) e
 func (c *Client) setCount(ctx context.Context, p scaler.Policy, change Change) error {
 	job, _, err := c.api.Jobs().Info(p.Job, reading(ctx, p.Namespace))
 	if err != nil {
-		return err
+		return needs("read-job", p.Namespace, err)
 	}
 	group := job.LookupTaskGroup(p.Group)
 	if group == nil {
@@ -84,14 +84,14 @@ func (c *Client) setCount(ctx context.Context, p scaler.Policy, change Change) e
 	if err = refusal(err); errors.Is(err, ErrLocked) {
 		return c.passLock(ctx, job, p, change)
 	}
-	return err
+	return needs("scale-job", p.Namespace, err)
 }
 
 // Record leaves a scaling event that changes nothing.
 func (c *Client) Record(ctx context.Context, p scaler.Policy, reason string, meta map[string]any) error {
 	change := Change{Reason: reason, Meta: meta}
 	_, _, err := c.api.Jobs().ScaleWithRequest(p.Job, change.request(p), writing(ctx, p.Namespace))
-	return explain(err, "recording a scaling event of %s", p.App())
+	return explain(needs("scale-job", p.Namespace, err), "recording a scaling event of %s", p.App())
 }
 
 // request is the change without its count.

@@ -11,7 +11,7 @@ import (
 func (c *Client) ServiceAddresses(ctx context.Context, namespace, service string) ([]string, error) {
 	registrations, _, err := c.api.Services().Get(service, reading(ctx, namespace))
 	if err != nil {
-		return nil, explain(err, "finding service %s", service)
+		return nil, explain(needs("read-job", namespace, err), "finding service %s", service)
 	}
 	addresses := make([]string, 0, len(registrations))
 	for _, r := range registrations {

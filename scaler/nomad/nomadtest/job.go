@@ -2,7 +2,9 @@ package nomadtest
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +56,26 @@ func (a *Agent) Register(t testing.TB, job *api.Job) {
 	}
 }
 
+// Submit registers the job in a file of HCL, with values for its variables.
+func (a *Agent) Submit(file string, variables map[string]string) error {
+	source, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("reading a job: %w", err)
+	}
+	var assignments strings.Builder
+	for name, value := range variables {
+		fmt.Fprintf(&assignments, "%s = %q\n", name, value)
+	}
+	job, err := a.API.Jobs().ParseHCLOpts(&api.JobsParseRequest{JobHCL: string(source), Variables: assignments.String()})
+	if err != nil {
+		return fmt.Errorf("parsing %s: %w", file, err)
+	}
+	if _, _, err := a.API.Jobs().Register(job, nil); err != nil {
+		return fmt.Errorf("registering %s: %w", file, err)
+	}
+	return nil
+}
+
 // Status reads the count and the history of a policy's group.
 func (a *Agent) Status(t testing.TB, p scaler.Policy) nomad.Status {
 	t.Helper()
@@ -79,6 +101,16 @@ func Eventually(t testing.TB, limit time.Duration, what string, condition func()
 		case <-tick.C:
 		}
 	}
+}
+
+// FreePort is a port of loopback that nothing listens on.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	ports, err := freePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ports[0]
 }
 
 // Self is a job's command that runs the test's own binary again with a variable

@@ -1,0 +1,199 @@
+package nomad_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
+)
+
+// With the policies of the files and nothing else, an app starts, grows by the
+// gateway, grows by the autoscaler and goes to zero.
+func TestJobsWorkWithTheirPolicies(t *testing.T) {
+	cluster := nomadtest.Start(t, nomadtest.Options{ACL: true})
+	dir := t.TempDir()
+	binary := nomadtest.Binary(t, filepath.Join(dir, "plugins"))
+	app, err := nomadtest.Build(dir, "app", "./examples/app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for job, file := range map[string]string{"nomadscale-gateway": "gateway.policy.hcl", "nomad-autoscaler": "autoscaler.policy.hcl"} {
+		policy := &api.ACLPolicy{Name: job, Rules: read(t, file), JobACL: &api.JobACL{Namespace: "default", JobID: job}}
+		if _, err := cluster.API.ACLPolicies().Upsert(policy, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	port := fmt.Sprint(nomadtest.FreePort(t))
+	for file, variables := range map[string]map[string]string{
+		"gateway.nomad.hcl":    {"nomadscale": binary, "http_port": port},
+		"autoscaler.nomad.hcl": {"autoscaler": nomadtest.Tool(t, "nomad-autoscaler"), "plugin_dir": filepath.Dir(binary)},
+	} {
+		if err := cluster.Submit(file, variables); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	p := nomadtest.Policy(t, "hello", scaler.Document{
+		"min_instances": "0", "max_instances": "3", "target_requests_per_instance": "10", "scale_up_step": "0",
+		"scale_up_cooldown": "0s", "stop_after_inactive": "10s",
+	})
+	block := nomad.NewBlock(p)
+	block.EvaluationInterval = time.Second
+	job := nomadtest.Job(p, app)
+	job.TaskGroups[0].Scaling = block.Render()
+	cluster.Register(t, job)
+
+	url := "http://127.0.0.1:" + port + "/apps/" + p.App() + "/"
+	nomadtest.Eventually(t, 60*time.Second, "an answer from zero", func() bool { return get(url) == http.StatusOK })
+	nomadtest.Eventually(t, 30*time.Second, "growth under load", func() bool {
+		get(url)
+		return cluster.Status(t, p).Desired == 3
+	})
+	nomadtest.Eventually(t, 3*time.Minute, "zero, which is for the autoscaler to decide", func() bool { return cluster.Status(t, p).Desired == 0 })
+	if rule := cluster.Status(t, p).History.LastAction.Rule; rule != scaler.RuleInactive {
+		t.Errorf("the last rule was %q, want %q", rule, scaler.RuleInactive)
+	}
+}
+
+// Without one of its capabilities, the error says which is missing.
+func TestErrorsNameTheMissingCapability(t *testing.T) {
+	cluster := nomadtest.Start(t, nomadtest.Options{ACL: true})
+	p := nomadtest.Policy(t, "hello", scaler.Document{"max_instances": "3"})
+	cluster.Register(t, nomadtest.Job(p))
+	nomadtest.Eventually(t, 30*time.Second, "a running instance", func() bool { return cluster.Status(t, p).Running == 1 })
+
+	// stopping is an allocation in its shutdown delay.
+	delayed := nomadtest.Policy(t, "delayed", scaler.Document{"min_instances": "0"})
+	job := nomadtest.Job(delayed)
+	job.TaskGroups[0].ShutdownDelay = new(time.Hour)
+	*job.TaskGroups[0].Count = 1
+	cluster.Register(t, job)
+	nomadtest.Eventually(t, 30*time.Second, "another running instance", func() bool { return cluster.Status(t, delayed).Running == 1 })
+	status := cluster.Status(t, delayed)
+	if err := cluster.Client.Scale(t.Context(), delayed, status, scaler.Decision{Desired: 1, Count: 0}); err != nil {
+		t.Fatal(err)
+	}
+	allocations, _, err := cluster.API.Jobs().Allocations("delayed", true, nil)
+	if err != nil || len(allocations) != 1 {
+		t.Fatalf("%d allocations, %v; want one", len(allocations), err)
+	}
+
+	uses := map[string]func(*nomad.Client) error{
+		"list-scaling-policies": func(c *nomad.Client) error { return watchOnce(t, c) },
+		"read-scaling-policy":   func(c *nomad.Client) error { return watchOnce(t, c) },
+		"read-job": func(c *nomad.Client) error {
+			_, statusErr := c.Status(t.Context(), p)
+			_, err := c.ServiceAddresses(t.Context(), "default", "any")
+			return errors.Join(statusErr, err)
+		},
+		"scale-job": func(c *nomad.Client) error { return c.Record(t.Context(), p, "a note", nil) },
+		"alloc-lifecycle": func(c *nomad.Client) error {
+			return c.EndDelay(t.Context(), allocations[0].ID)
+		},
+	}
+	for _, file := range []string{"gateway.policy.hcl", "autoscaler.policy.hcl"} {
+		for _, capability := range capabilities(read(t, file)) {
+			use := uses[capability]
+			if capability == "submit-job" {
+				continue // optional: scaler/nomad's own tests show the wait without it
+			}
+			if use == nil {
+				t.Errorf("%s has the capability %s, which nothing here uses", file, capability)
+				continue
+			}
+			t.Run(file+" without "+capability, func(t *testing.T) {
+				without := regexp.MustCompile(`(?m)^.*"(`+capability+`|submit-job)".*$`).ReplaceAllString(read(t, file), "")
+				err := use(client(t, cluster, without))
+				if !errors.Is(err, nomad.ErrDenied) || !strings.Contains(err.Error(), capability) {
+					t.Errorf("error %v, want one that names %s", err, capability)
+				}
+			})
+		}
+		t.Run(file, func(t *testing.T) {
+			c := client(t, cluster, read(t, file))
+			for _, capability := range capabilities(read(t, file)) {
+				if use := uses[capability]; use != nil {
+					if err := use(c); err != nil {
+						t.Errorf("with the whole policy, what needs %s fails: %v", capability, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// client speaks with a token that has these rules and no others.
+func client(t *testing.T, cluster *nomadtest.Agent, rules string) *nomad.Client {
+	t.Helper()
+	name := strings.NewReplacer("/", "-", " ", "-", ".", "-", "_", "-").Replace(t.Name())
+	if _, err := cluster.API.ACLPolicies().Upsert(&api.ACLPolicy{Name: name, Rules: rules}, nil); err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := cluster.API.ACLTokens().Create(&api.ACLToken{Type: "client", Policies: []string{name}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := nomad.New(&api.Config{Address: cluster.Address, SecretID: token.SecretID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// watchOnce watches apps until the first report or error.
+func watchOnce(t *testing.T, c *nomad.Client) error {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	result := make(chan error, 1)
+	go c.WatchApps(ctx, func([]nomad.App) { put(result, nil) }, func(err error) { put(result, err) })
+	return <-result
+}
+
+func put(to chan error, err error) {
+	select {
+	case to <- err:
+	default:
+	}
+}
+
+var capability = regexp.MustCompile(`(?m)^\s+"([a-z-]+)",`)
+
+func capabilities(policy string) (all []string) {
+	for _, match := range capability.FindAllStringSubmatch(policy, -1) {
+		all = append(all, match[1])
+	}
+	slices.Sort(all)
+	return all
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// get returns the status of the answer, or 0.
+func get(url string) int {
+	response, err := http.Get(url)
+	if err != nil {
+		return 0
+	}
+	response.Body.Close()
+	return response.StatusCode
+}
