@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -131,7 +132,10 @@ func strategyOf(policy map[string]any) map[string]any {
 // agent is the real autoscaler, with the plugins loaded from its plugin_dir.
 type agent struct {
 	binary, config, log string
-	cmd                 *exec.Cmd
+
+	mutex sync.Mutex
+	cmd   *exec.Cmd
+	ended chan struct{}
 }
 
 func startAgent(t *testing.T, cluster *nomadtest.Agent, gateway *loadServer, more ...string) *agent {
@@ -156,6 +160,9 @@ nomad {
 strategy "nomadscale" {
   driver = "nomadscale"
   args   = ["strategy"]
+  config = {
+    watchdog = "10s"
+  }
 }
 apm "nomadscale" {
   driver = "nomadscale"
@@ -170,11 +177,11 @@ apm "nomadscale" {
 	}
 	a.start(t)
 	t.Cleanup(func() {
-		_ = a.cmd.Process.Signal(os.Interrupt)
-		_ = a.cmd.Wait()
+		_ = a.signal(os.Interrupt)
+		a.wait()
 		if t.Failed() {
 			log := a.output(t)
-			t.Logf("the end of the agent's log:\n%s", log[max(0, len(log)-200000):])
+			t.Logf("the end of the agent's log:\n%s", log[max(0, len(log)-20000):])
 		}
 	})
 	return a
@@ -184,23 +191,52 @@ func (a *agent) start(t *testing.T) {
 	t.Helper()
 	log, err := os.OpenFile(a.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return
 	}
 	defer log.Close()
-	a.cmd = exec.Command(a.binary, "agent", "-config", a.config)
-	a.cmd.Stdout, a.cmd.Stderr = log, log
-	if err := a.cmd.Start(); err != nil {
-		t.Fatal(err)
+	cmd, ended := exec.Command(a.binary, "agent", "-config", a.config), make(chan struct{})
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Error(err)
+		return
 	}
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait()
+	}()
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	a.cmd, a.ended = cmd, ended
 }
 
-// kill ends the agent at once. Its plugins lose their parent and end too.
+// kill ends the agent at once. Its plugins notice that it is gone.
 func (a *agent) kill(t *testing.T) {
 	t.Helper()
-	if err := a.cmd.Process.Kill(); err != nil {
+	if err := a.signal(os.Kill); err != nil {
 		t.Fatal(err)
 	}
-	_ = a.cmd.Wait()
+	a.wait()
+}
+
+func (a *agent) signal(s os.Signal) error {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	return a.cmd.Process.Signal(s)
+}
+
+func (a *agent) pid() int {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	return a.cmd.Process.Pid
+}
+
+// wait returns when the agent that runs now has ended.
+func (a *agent) wait() {
+	a.mutex.Lock()
+	ended := a.ended
+	a.mutex.Unlock()
+	<-ended
 }
 
 func (a *agent) output(t *testing.T) string {

@@ -54,11 +54,11 @@ func runGateway(ctx context.Context, config gateway.Config) error {
 		return err
 	}
 	config.Nomad = client
+	config.ID = os.Getenv("NOMAD_ALLOC_ID")
 	config.AdminToken = os.Getenv(adminTokenVariable)
 	g, err := gateway.New(config)
 	if err != nil {
 		return fmt.Errorf("starting the gateway: %w", err)
 	}
-	config.Log.Info("listening", "address", g.Address(), "admin_address", g.AdminAddress(), "nomad", client.Address())
 	return g.Run(ctx)
 }

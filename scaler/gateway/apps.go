@@ -45,7 +45,7 @@ func (s *apps) report(reported []nomad.App) {
 		delete(gone, name)
 		a := s.byName[name]
 		if a == nil {
-			a = newApp(s.gateway, name, n.Created)
+			a = newApp(s.gateway, n)
 			s.byName[name] = a
 			for _, i := range s.instances[name] {
 				a.set(i, false)

@@ -91,7 +91,7 @@ func (c *ColdStart) phases() map[string]float64 {
 
 // waking notes a request that finds no instance. The caller holds the mutex.
 func (a *app) waking(arrived time.Time) {
-	if a.live() == 0 {
+	if a.live == 0 {
 		a.cold.begin(arrived)
 	}
 }

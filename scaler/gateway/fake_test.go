@@ -149,6 +149,7 @@ func (a *app) addReady(id string, index int) {
 	i := &instance{Instance: allocation(a.name, id, index, "instance-"+id), state: Ready, since: a.gateway.now()}
 	i.slot = a.pool.Add(id, index, "instance-"+id)
 	a.instances[id] = i
+	a.live++
 	a.pool.SetReady(id, true)
 	a.grant()
 }
@@ -167,7 +168,7 @@ func (g *Gateway) callFor(app string) *call {
 // eventually waits until a condition holds.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	for !holds() {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain until %s", what)

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -300,17 +301,17 @@ func TestForwardTimesOut(t *testing.T) {
 
 // An instance that breaks off is 502, and is not asked again.
 func TestForwardBadAnswer(t *testing.T) {
-	asked := 0
+	var asked atomic.Int32
 	_, url := fronting(t, nil, func(w http.ResponseWriter, _ *http.Request) {
-		asked++
+		asked.Add(1)
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err == nil {
 			_ = conn.Close()
 		}
 	})
 	got := refusal(t, get(t, url+"/"))
-	if got.Status != http.StatusBadGateway || got.Cause != CauseBadAnswer || asked != 1 {
-		t.Errorf("got %+v after %d tries, want 502 after one", got, asked)
+	if got.Status != http.StatusBadGateway || got.Cause != CauseBadAnswer || asked.Load() != 1 {
+		t.Errorf("got %+v after %d tries, want 502 after one", got, asked.Load())
 	}
 }
 

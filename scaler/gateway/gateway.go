@@ -284,13 +284,14 @@ func (g *Gateway) done(r *http.Request, c *call) {
 	if !g.config.AccessLog {
 		return
 	}
-	attributes := []slog.Attr{
+	logger := g.log
+	if c.app != nil {
+		logger = c.app.log
+	}
+	logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
 		slog.String("method", r.Method), slog.String("host", r.Host), slog.String("path", r.URL.Path),
 		slog.String("client", r.RemoteAddr), slog.Int("status", c.status),
 		slog.Duration("took", took), slog.Duration("held", c.waited),
-	}
-	if c.app != nil {
-		attributes = append(attributes, slog.String("app", c.app.name), slog.String("instance", c.place.id()))
-	}
-	g.log.LogAttrs(r.Context(), slog.LevelInfo, "request", attributes...)
+		slog.String("instance", c.place.id()),
+	)
 }

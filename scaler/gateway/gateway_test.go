@@ -200,7 +200,7 @@ func TestAccessLog(t *testing.T) {
 		}
 		eventually(t, "the request is logged", func() bool { return len(lines()) == 1 })
 		got := lines()[0]
-		if got["method"] != "GET" || got["path"] != "/apps/"+appName+"/tea" || got["app"] != appName || got["instance"] != "a" || got["status"] != float64(http.StatusTeapot) {
+		if got["method"] != "GET" || got["path"] != "/apps/"+appName+"/tea" || got["namespace"] != "default" || got["job"] != "shop" || got["group"] != "web" || got["instance"] != "a" || got["status"] != float64(http.StatusTeapot) {
 			t.Errorf("logged %v", got)
 		}
 		if strings.Contains(log.String(), "secret") {

@@ -91,7 +91,7 @@ func (a *app) enqueue(c *call) (*turn, error) {
 // hopeless says why no instance is going to start, if that is known. The caller
 // holds the mutex.
 func (a *app) hopeless(p *scaler.Policy) error {
-	if a.live() > 0 {
+	if a.live > 0 {
 		return nil
 	}
 	refusal := &Refusal{Status: http.StatusServiceUnavailable, Cause: CauseNotStarted, RetryAfter: a.retryAfter(p)}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -60,6 +61,20 @@ func (c *crowd) send(ctx context.Context, number int) {
 	synctest.Wait()
 }
 
+// seen is what became of the requests so far.
+func (c *crowd) seen() (served []int, refused map[int]Refusal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.served), maps.Clone(c.refused)
+}
+
+// atOnce is how many requests an instance has.
+func (c *crowd) atOnce(id string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at[id]
+}
+
 func (c *crowd) queued() int { return c.g.apps.find(c.app).status(c.g.now(), nil).Queued }
 
 // Requests that find no room are served in the order in which they came, each as
@@ -72,19 +87,19 @@ func TestHoldIsFirstInFirstOut(t *testing.T) {
 		for n := range 6 {
 			c.send(t.Context(), n)
 		}
-		if len(c.served) != 0 || c.queued() != 6 {
-			t.Fatalf("at zero: %d served and %d queued, want 0 and 6", len(c.served), c.queued())
+		if served, _ := c.seen(); len(served) != 0 || c.queued() != 6 {
+			t.Fatalf("at zero: %d served and %d queued, want 0 and 6", len(served), c.queued())
 		}
 		g.apps.find(appName).addReady("a", 0)
 		synctest.Wait()
-		if !sameElements(c.served, []int{0, 1}) || c.queued() != 4 {
-			t.Fatalf("with room for two: served %v with %d queued, want the first two", c.served, c.queued())
+		if served, _ := c.seen(); !sameElements(served, []int{0, 1}) || c.queued() != 4 {
+			t.Fatalf("with room for two: served %v with %d queued, want the first two", served, c.queued())
 		}
 		for n := 2; n < 6; n++ {
 			c.letGo <- struct{}{}
 			synctest.Wait()
-			if len(c.served) != n+1 || c.served[n] != n {
-				t.Fatalf("after one ended: served %v, want %d next", c.served, n)
+			if served, _ := c.seen(); len(served) != n+1 || served[n] != n {
+				t.Fatalf("after one ended: served %v, want %d next", served, n)
 			}
 		}
 		close(c.letGo)
@@ -120,8 +135,8 @@ func TestHoldDoesNotLetOvertake(t *testing.T) {
 		c.send(t.Context(), 2)
 		c.letGo <- struct{}{}
 		synctest.Wait()
-		if !slices.Equal(c.served, []int{0, 1, 2}) {
-			t.Errorf("served %v, want them in order", c.served)
+		if served, _ := c.seen(); !slices.Equal(served, []int{0, 1, 2}) {
+			t.Errorf("served %v, want them in order", served)
 		}
 		close(c.letGo)
 		synctest.Wait()
@@ -144,11 +159,11 @@ func TestHoldOverflows(t *testing.T) {
 		for n := range 5 {
 			o.send(ctx, n)
 		}
-		if len(c.refused) != 2 || c.refused[3].Status != http.StatusTooManyRequests || c.refused[3].Cause != CauseQueueFull || c.refused[3].RetryAfter != 5 {
-			t.Errorf("beyond max_queued_requests: refused %v, want 3 and 4 with 429 and a time to retry", c.refused)
+		if _, refused := c.seen(); len(refused) != 2 || refused[3].Status != http.StatusTooManyRequests || refused[3].Cause != CauseQueueFull || refused[3].RetryAfter != 5 {
+			t.Errorf("beyond max_queued_requests: refused %v, want 3 and 4 with 429 and a time to retry", refused)
 		}
-		if len(o.refused) != 3 || o.refused[2].Status != http.StatusServiceUnavailable || o.refused[2].Cause != CauseGatewayFull {
-			t.Errorf("beyond the gateway's own limit: refused %v, want 2, 3 and 4 with 503", o.refused)
+		if _, refused := o.seen(); len(refused) != 3 || refused[2].Status != http.StatusServiceUnavailable || refused[2].Cause != CauseGatewayFull {
+			t.Errorf("beyond the gateway's own limit: refused %v, want 2, 3 and 4 with 503", refused)
 		}
 		cancel()
 		synctest.Wait()
@@ -167,12 +182,13 @@ func TestHoldTimesOut(t *testing.T) {
 		c.send(t.Context(), 0)
 		time.Sleep(20*time.Second - time.Nanosecond)
 		synctest.Wait()
-		if len(c.refused) != 0 {
-			t.Fatalf("refused %v before start_timeout", c.refused)
+		if _, refused := c.seen(); len(refused) != 0 {
+			t.Fatalf("refused %v before start_timeout", refused)
 		}
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		got := c.refused[0]
+		_, refused := c.seen()
+		got := refused[0]
 		if got.Status != http.StatusServiceUnavailable || got.Cause != CauseStartTimeout || got.RetryAfter != 3 || !strings.Contains(got.Message, "no leader") {
 			t.Errorf("got %+v, want 503 with the reason and to retry after 3 s", got)
 		}
@@ -193,18 +209,18 @@ func TestHoldLetsClientsLeave(t *testing.T) {
 		c.send(t.Context(), 1)
 		leave()
 		synctest.Wait()
-		if c.refused[0].Cause != CauseClientLeft {
-			t.Errorf("the client that left: %+v", c.refused[0])
+		if _, refused := c.seen(); refused[0].Cause != CauseClientLeft {
+			t.Errorf("the client that left: %+v", refused[0])
 		}
 		c.send(t.Context(), 2)
-		if _, refused := c.refused[2]; refused {
-			t.Errorf("the place was not freed: %+v", c.refused[2])
+		if _, refused := c.seen(); len(refused) != 1 {
+			t.Errorf("the place was not freed: %+v", refused)
 		}
 		g.apps.find(appName).addReady("a", 0)
 		close(c.letGo)
 		synctest.Wait()
-		if !slices.Equal(c.served, []int{1, 2}) {
-			t.Errorf("served %v, want 1 and 2", c.served)
+		if served, _ := c.seen(); !sameElements(served, []int{1, 2}) {
+			t.Errorf("served %v, want 1 and 2", served)
 		}
 	})
 }
@@ -224,17 +240,18 @@ func TestHoldPacesWhileInstancesStart(t *testing.T) {
 		a.mu.Lock()
 		starting.slot = a.pool.Add("b", 1, "")
 		a.instances["b"] = starting
+		a.live++
 		a.mu.Unlock()
 		a.addReady("a", 0)
 		synctest.Wait()
-		if c.at["a"] != 3 {
-			t.Fatalf("the first instance got %d requests, want 3", c.at["a"])
+		if c.atOnce("a") != 3 {
+			t.Fatalf("the first instance got %d requests, want 3", c.atOnce("a"))
 		}
 		time.Sleep(31 * time.Second)
 		a.tried(t.Context(), starting, errors.New("not yet"))
 		synctest.Wait()
-		if c.at["a"] != 9 {
-			t.Errorf("when the other took too long the first had %d requests, want all 9", c.at["a"])
+		if c.atOnce("a") != 9 {
+			t.Errorf("when the other took too long the first had %d requests, want all 9", c.atOnce("a"))
 		}
 		close(c.letGo)
 		synctest.Wait()
@@ -254,6 +271,9 @@ func TestHoldRefusesWithoutHope(t *testing.T) {
 			g.declare(nomad.App{Namespace: p.Namespace, Job: p.Job, Group: p.Group, Policy: p})
 		}, CauseNotStarted},
 		"the job is stopped": {func(g *Gateway) { g.config.Nomad.(*fakeNomad).state.Stopped = true }, CauseNotStarted},
+		"the token may not": {func(g *Gateway) {
+			g.config.Nomad.(*fakeNomad).statusErr = fmt.Errorf("reading: %w", nomad.ErrDenied)
+		}, CauseNotStarted},
 		"the job is gone": {func(g *Gateway) {
 			g.config.Nomad.(*fakeNomad).statusErr = fmt.Errorf("reading: %w", nomad.ErrNotFound)
 		}, CauseNotStarted},
@@ -267,7 +287,8 @@ func TestHoldRefusesWithoutHope(t *testing.T) {
 				c.send(t.Context(), 0)
 				time.Sleep(time.Second)
 				synctest.Wait()
-				if got := c.refused[0]; got.Status != http.StatusServiceUnavailable || got.Cause != test.want || got.RetryAfter == 0 {
+				_, refused := c.seen()
+				if got := refused[0]; got.Status != http.StatusServiceUnavailable || got.Cause != test.want || got.RetryAfter == 0 {
 					t.Errorf("got %+v, want 503 %s and a time to retry", got, test.want)
 				}
 				g.stop()
@@ -286,8 +307,8 @@ func TestHoldEndsWithTheApp(t *testing.T) {
 		c.send(t.Context(), 0)
 		g.declare()
 		synctest.Wait()
-		if c.refused[0].Cause != CauseNotStarted {
-			t.Errorf("got %+v, want that it is not started", c.refused[0])
+		if _, refused := c.seen(); refused[0].Cause != CauseNotStarted {
+			t.Errorf("got %+v, want that it is not started", refused[0])
 		}
 	})
 }

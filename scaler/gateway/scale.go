@@ -20,6 +20,8 @@ const (
 	// a call that failed.
 	retryPause = 250 * time.Millisecond
 	errorPause = time.Second
+	// desiredTrust is how long a count is trusted that Nomad has not placed.
+	desiredTrust = 30 * time.Second
 	// callTimeout bounds each call to Nomad.
 	callTimeout = 5 * time.Second
 )
@@ -30,9 +32,15 @@ type decided struct {
 	at time.Time
 }
 
-// expected is how many instances there are going to be, as far as is known. The
-// caller holds the mutex.
-func (a *app) expected() int { return max(a.desired, a.live()) }
+// expected is how many instances there are going to be, as far as is known: those
+// that Nomad has placed and, for a while, those that it has only been asked for.
+// The caller holds the mutex.
+func (a *app) expected(now time.Time) int {
+	if now.Sub(a.desiredAt) > desiredTrust {
+		return a.live
+	}
+	return max(a.desired, a.live)
+}
 
 // decide asks for the count. Only the newest sample matters on the way up, which
 // is the gateway's; the strategy plugin looks at the rest.
@@ -58,7 +66,7 @@ func (a *app) want(now time.Time) {
 		return
 	}
 	load, _ := a.demand(now)
-	d := decide(p, now, a.expected(), load, time.Time{})
+	d := decide(p, now, a.expected(now), load, time.Time{})
 	a.pool.Fence(surplus(p, d))
 	if d.Direction == scaler.Up && !a.growing {
 		a.growing = true
@@ -168,8 +176,9 @@ func (a *app) raise(ctx context.Context, load float64) (pause time.Duration, don
 	a.log.Info("scaled", "from", d.Desired, "to", d.Count, "rule", d.Rule, "reason", d.Reason())
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.desired, a.scaleErr = d.Count, nil
-	a.cold.decide(g.now())
+	now := g.now()
+	a.desired, a.desiredAt, a.scaleErr = d.Count, now, nil
+	a.cold.decide(now)
 	return 0, false
 }
 
@@ -179,7 +188,8 @@ func (a *app) needed(load float64) (*scaler.Policy, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p, now := a.policy.Load(), a.gateway.now()
-	d := decide(p, now, a.expected(), a.pressing(now, a.expected(), load), time.Time{})
+	desired := a.expected(now)
+	d := decide(p, now, desired, a.pressing(now, desired, load), time.Time{})
 	a.growing = !a.removed && d.Direction == scaler.Up
 	return p, a.growing
 }
@@ -201,10 +211,10 @@ func (a *app) judge(p *scaler.Policy, status nomad.Status, load float64) scaler.
 	now := a.gateway.now()
 	d := decide(p, now, status.Desired, a.pressing(now, status.Desired, load), status.History.LastUp)
 	a.gateway.metrics.decisions.WithLabelValues(a.name, string(d.Rule)).Inc()
-	a.desired = status.Desired
+	a.desired, a.desiredAt = status.Desired, now
 	a.decision = &decided{d, now}
 	a.scaleErr = nil
-	if status.Stopped && a.live() == 0 {
+	if status.Stopped && a.live == 0 {
 		a.refuse("no instance runs, and the job has been stopped")
 	}
 	return d
@@ -218,7 +228,7 @@ func (a *app) fail(err error) (pause time.Duration) {
 	switch {
 	case errors.Is(err, nomad.ErrLocked), errors.Is(err, nomad.ErrConflict):
 		return retryPause
-	case errors.Is(err, nomad.ErrNotFound) && a.live() == 0:
+	case (errors.Is(err, nomad.ErrNotFound) || errors.Is(err, nomad.ErrDenied)) && a.live == 0:
 		a.refuse(fmt.Sprintf("no instance runs, and none can be started: %v", err))
 	}
 	a.log.Warn("the count cannot be raised", "error", err)

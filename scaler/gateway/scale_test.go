@@ -186,8 +186,8 @@ func TestScaleWakesForRefusedRequests(t *testing.T) {
 	scaling(t, scaler.Document{"min_instances": "0", "metric": "concurrency", "max_queued_requests": "0"}, f, func(t *testing.T, _ *Gateway, c *crowd) {
 		c.send(t.Context(), 0)
 		settled(t)
-		if c.refused[0].Cause != CauseQueueFull {
-			t.Errorf("refused %+v, want %s", c.refused[0], CauseQueueFull)
+		if _, refused := c.seen(); refused[0].Cause != CauseQueueFull {
+			t.Errorf("refused %+v, want %s", refused[0], CauseQueueFull)
 		}
 		if scaled, _, _ := f.calls(); !slices.Equal(scaled, []int{1}) {
 			t.Errorf("scaled to %v, want to 1", scaled)
@@ -240,5 +240,26 @@ func TestScaleLooksAgainWhenInstancesStop(t *testing.T) {
 		if scaled, _, _ := f.calls(); !slices.Equal(scaled, []int{3}) {
 			t.Errorf("scaled to %v, want to 3 at once, for waking knows no cooldown", scaled)
 		}
+	})
+}
+
+// A count that Nomad does not place is read again after a while: it may have
+// been lowered meanwhile, by hand.
+func TestScaleReadsAgainWhatIsNotPlaced(t *testing.T) {
+	f := new(fakeNomad)
+	scaling(t, scaler.Document{"min_instances": "0", "metric": "concurrency", "start_timeout": "10m"}, f, func(t *testing.T, g *Gateway, c *crowd) {
+		c.send(t.Context(), 0)
+		settled(t)
+		f.mu.Lock()
+		f.state.Desired = 0
+		f.mu.Unlock()
+		time.Sleep(desiredTrust)
+		c.send(t.Context(), 1)
+		settled(t)
+		if scaled, _, _ := f.calls(); !slices.Equal(scaled, []int{1, 2}) {
+			t.Errorf("scaled to %v, want to 1 and again to 2", scaled)
+		}
+		g.apps.find(appName).addReady("a", 0)
+		synctest.Wait()
 	})
 }

@@ -39,9 +39,9 @@ func (g *Gateway) selection(next handler) handler {
 					return err
 				}
 			}
-			err := c.app.use(c.place, func() error { return next(w, r, c) })
-			var unsent notSent
-			if !errors.As(err, &unsent) {
+			err := c.app.use(next, w, r, c)
+			unsent := asNotSent(err)
+			if unsent == nil {
 				return err
 			}
 			if c.tried++; c.tried == maxTries {
@@ -68,36 +68,47 @@ func (a *app) take(c *call, key string) error {
 // acquire keeps room at an instance. The caller holds the mutex.
 func (a *app) acquire(key string) (place, error) {
 	slot, err := a.pool.Acquire(key)
-	var several *selection.SeveralError
-	switch {
-	case err == nil:
+	if err == nil {
 		return place{slot, slot.Address}, nil
-	case errors.As(err, &several):
-		refusal := &Refusal{Status: http.StatusConflict, Cause: CauseSeveralInstances, Message: err.Error()}
-		for _, id := range several.IDs {
-			refusal.Instances = append(refusal.Instances, a.instances[id].ref())
-		}
-		return place{}, refusal
-	default:
+	}
+	var several *selection.SeveralError
+	if !errors.As(err, &several) {
 		return place{}, errNoPlace
 	}
+	refusal := &Refusal{Status: http.StatusConflict, Cause: CauseSeveralInstances, Message: err.Error()}
+	for _, id := range several.IDs {
+		refusal.Instances = append(refusal.Instances, a.instances[id].ref())
+	}
+	return place{}, refusal
 }
 
-// use gives the room back once it has been made use of, to the next request that
-// waits for it.
-func (a *app) use(p place, serve func() error) (err error) {
-	defer func() { a.release(p, err) }()
-	return serve()
+// use serves the call at its place, and then gives that to the next request that
+// waits for one.
+func (a *app) use(next handler, w http.ResponseWriter, r *http.Request, c *call) (err error) {
+	defer func() { a.release(c.place, asNotSent(err)) }()
+	return next(w, r, c)
 }
 
-// release gives room back. An instance that did not accept the request is no
-// longer ready.
-func (a *app) release(p place, err error) {
+// asNotSent returns an error after which another instance can be tried, nil if
+// it is none.
+func asNotSent(err error) error {
+	if err == nil {
+		return nil
+	}
+	var unsent notSent
+	if !errors.As(err, &unsent) {
+		return nil
+	}
+	return unsent
+}
+
+// release gives room back. An instance that did not accept the request, which
+// unsent says, is no longer ready.
+func (a *app) release(p place, unsent error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.pool.Release(p.slot)
-	var unsent notSent
-	if errors.As(err, &unsent) {
+	if unsent != nil {
 		a.suspect(p, unsent)
 	}
 	a.drained(p.slot)

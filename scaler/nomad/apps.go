@@ -146,3 +146,18 @@ func (w *appWatch) apps() []App {
 	}
 	return apps
 }
+
+// EnabledApps lists the apps whose policy is valid and enabled.
+func (c *Client) EnabledApps(ctx context.Context) ([]string, error) {
+	w := appWatch{client: c, policies: make(map[string]watchedPolicy)}
+	if _, err := w.next(ctx); err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, app := range w.apps() {
+		if app.Err == nil && app.Policy.Enabled {
+			names = append(names, app.Name())
+		}
+	}
+	return names, nil
+}

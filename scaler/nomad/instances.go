@@ -62,6 +62,10 @@ type InstanceWatcher interface {
 // stream is not durable and its buffer holds 100 events.
 const relistInterval = 30 * time.Second
 
+// listTimeout bounds a list, so that a connection that has silently died is
+// noticed by the next one.
+const listTimeout = 15 * time.Second
+
 // WatchInstances tells w of the allocations of all namespaces until the context
 // ends: a list, and then every change as Nomad decides it.
 func (c *Client) WatchInstances(ctx context.Context, w InstanceWatcher) {
@@ -115,6 +119,8 @@ func (c *Client) watchInstances(ctx context.Context, w InstanceWatcher) error {
 }
 
 func (c *Client) listInstances(ctx context.Context, w InstanceWatcher) (index uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
 	query := reading(ctx, api.AllNamespacesNamespace)
 	query.Params = map[string]string{"resources": "true"}
 	allocations, meta, err := c.api.Allocations().List(query)

@@ -1,0 +1,230 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/selection"
+)
+
+// instance is an allocation as the gateway sees it.
+type instance struct {
+	nomad.Instance
+	slot  *selection.Instance
+	state State
+	since time.Time
+	// placed is when the gateway saw it begin; zero for one that was there
+	// before.
+	placed time.Time
+	// err is what the last probe met, or why there can be none.
+	err error
+	// stopProbe ends the probe that is under way, if any.
+	stopProbe context.CancelFunc
+}
+
+func (i *instance) ref() InstanceRef {
+	return InstanceRef{ID: i.ID, Index: i.Index, Address: i.slot.Address}
+}
+
+// set takes over what Nomad says of an instance. It is new if it has begun after
+// the gateway looked for the first time.
+func (a *app) set(n nomad.Instance, isNew bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	i := a.instances[n.ID]
+	switch {
+	case i != nil && n.ModifyIndex < i.ModifyIndex:
+	case n.Gone && i != nil:
+		a.drop(i)
+	case n.Gone:
+	case i == nil:
+		a.add(n, isNew)
+	default:
+		i.Instance = n
+		if n.Stopping {
+			a.drain(i)
+		}
+	}
+}
+
+// keep drops the instances that Nomad does not list any more.
+func (a *app) keep(listed map[string]nomad.Instance) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, i := range a.instances {
+		if _, ok := listed[id]; !ok {
+			a.drop(i)
+		}
+	}
+}
+
+// add puts a new instance into the pool, to be probed.
+func (a *app) add(n nomad.Instance, isNew bool) {
+	now := a.gateway.now()
+	i := &instance{Instance: n, since: now}
+	address := ""
+	p := a.policy.Load()
+	if p != nil {
+		address = n.Address(p.Port)
+	}
+	i.slot = a.pool.Add(n.ID, n.Index, address)
+	a.instances[n.ID] = i
+	if n.Stopping {
+		i.state = Draining
+		a.pool.SetDraining(n.ID, true)
+		return
+	}
+	a.live++
+	if isNew {
+		i.placed = now
+		a.cold.place(now)
+	}
+	i.state = Starting
+	if p != nil {
+		a.begin(i)
+	}
+}
+
+// begin probes an instance from the beginning: a new one, or one that does not
+// accept connections any more.
+func (a *app) begin(i *instance) {
+	if i.state == Draining {
+		return
+	}
+	i.endProbe()
+	a.become(i, Starting)
+	a.pool.SetReady(i.ID, false)
+	p := a.policy.Load()
+	if i.slot.Address == "" {
+		label := p.Port
+		if label == "" {
+			i.err = errors.New("the group has no port")
+		} else {
+			i.err = fmt.Errorf("the group has no port labelled %q", label)
+		}
+		a.log.Error("an instance cannot be reached", "instance", i.ID, "error", i.err)
+		return
+	}
+	g := a.gateway
+	ctx, cancel := context.WithCancel(g.ctx)
+	i.stopProbe = cancel
+	address, path := i.slot.Address, p.ReadyPath
+	g.work.Go(func() {
+		defer cancel()
+		err := g.prober.probe(ctx, address, path, func(err error) { a.tried(ctx, i, err) })
+		if err == nil {
+			a.ready(ctx, i)
+		}
+	})
+}
+
+func (i *instance) endProbe() {
+	if i.stopProbe != nil {
+		i.stopProbe()
+		i.stopProbe = nil
+	}
+}
+
+// tried notes a probe in vain. It is also the clock of what waits for instances
+// that start.
+func (a *app) tried(ctx context.Context, i *instance, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if ctx.Err() == nil {
+		i.err = err
+		a.grant()
+	}
+}
+
+// ready lets an instance have requests.
+func (a *app) ready(ctx context.Context, i *instance) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
+	now := a.gateway.now()
+	i.err, i.stopProbe = nil, nil
+	a.become(i, Ready)
+	a.pool.SetReady(i.ID, true)
+	a.cold.readied(now)
+	if !i.placed.IsZero() {
+		took := now.Sub(i.placed)
+		i.placed = time.Time{}
+		if a.start == 0 {
+			a.start = took
+		}
+		a.start = (2*a.start + took) / 3
+		a.log.Info("an instance is ready", "instance", i.ID, "index", i.Index, "took", took)
+	}
+	a.grant()
+}
+
+// suspect probes an instance again that did not accept a request. The caller
+// holds the mutex.
+func (a *app) suspect(p place, why error) {
+	i := a.instances[p.slot.ID]
+	if i == nil || i.state != Ready || i.slot.Address != p.address {
+		return
+	}
+	a.log.Warn("an instance does not accept connections", "instance", i.ID, "error", why)
+	a.begin(i)
+	i.err = why
+}
+
+// drain keeps new requests from an instance that Nomad is stopping. Those under
+// way end undisturbed.
+func (a *app) drain(i *instance) {
+	if i.state == Draining {
+		return
+	}
+	i.endProbe()
+	a.become(i, Draining)
+	a.live--
+	a.pool.SetDraining(i.ID, true)
+	a.log.Info("an instance is draining", "instance", i.ID, "index", i.Index, "in_flight", i.slot.InFlight())
+	a.shrunk()
+	a.drained(i.slot)
+}
+
+// drained ends the delay of a stopping instance when its last request is over.
+func (a *app) drained(slot *selection.Instance) {
+	g := a.gateway
+	if !slot.Draining() || slot.InFlight() > 0 || !g.config.EndDelays || a.instances[slot.ID] == nil {
+		return
+	}
+	g.work.Go(func() {
+		ctx, cancel := context.WithTimeout(g.ctx, callTimeout)
+		defer cancel()
+		if err := g.config.Nomad.EndDelay(ctx, slot.ID); err != nil {
+			a.log.Warn("the delay of a stopping instance could not be ended early", "instance", slot.ID, "error", err)
+		}
+	})
+}
+
+// drop takes out an instance that has ended.
+func (a *app) drop(i *instance) {
+	i.endProbe()
+	delete(a.instances, i.ID)
+	a.pool.Remove(i.ID)
+	if i.state != Draining {
+		a.live--
+		a.shrunk()
+	}
+}
+
+// shrunk notes that there are fewer instances than there were.
+func (a *app) shrunk() {
+	a.desired = 0
+	a.poke()
+	if a.queue.length > 0 {
+		a.want(a.gateway.now())
+	}
+}
+
+func (a *app) become(i *instance, s State) {
+	i.state, i.since = s, a.gateway.now()
+}
