@@ -78,17 +78,6 @@ type InstanceStatus struct {
 	Error string `json:"error,omitempty"`
 }
 
-// DecisionStatus is a decision in an [AppStatus].
-type DecisionStatus struct {
-	Time   time.Time   `json:"time"`
-	Rule   scaler.Rule `json:"rule"`
-	From   int         `json:"from"`
-	To     int         `json:"to"`
-	Reason string      `json:"reason"`
-	// WaitSeconds is how long a cooldown still held the count back.
-	WaitSeconds float64 `json:"wait_seconds,omitempty"`
-}
-
 // LoadReport is what /v1/load answers: for each app, or with ?app= for that one,
 // what load it has here.
 type LoadReport struct {
@@ -107,6 +96,7 @@ type LoadReport struct {
 func (g *Gateway) adminHandler() http.Handler {
 	inside := http.NewServeMux()
 	inside.HandleFunc("GET /v1/apps", g.serveApps)
+	inside.HandleFunc("GET /v1/decisions", g.serveDecisions)
 	inside.HandleFunc("GET /v1/load", g.serveLoad)
 	inside.Handle("GET /metrics", g.metrics.handler())
 	inside.HandleFunc("/debug/pprof/", pprof.Index)
@@ -183,6 +173,10 @@ func (g *Gateway) serveLoad(w http.ResponseWriter, r *http.Request) {
 		report.Series = a.meter.Series(metric, now.Add(-window), now)
 	}
 	writeJSON(w, report)
+}
+
+func noApp(w http.ResponseWriter, name string) {
+	http.Error(w, fmt.Sprintf("there is no app %q", name), http.StatusNotFound)
 }
 
 func writeJSON(w http.ResponseWriter, value any) {

@@ -51,10 +51,10 @@ type app struct {
 	desired   int
 	desiredAt time.Time
 	// growing tells that a goroutine is at work on the count; nudge wakes it.
-	growing  bool
-	nudge    chan struct{}
-	decision *decided
-	scaleErr error
+	growing   bool
+	nudge     chan struct{}
+	decisions decisions
+	scaleErr  error
 
 	// start is how long instances take to start, learned from the last ones.
 	start time.Duration
@@ -175,8 +175,9 @@ func (a *app) status(now time.Time, t *table) AppStatus {
 	if a.scaleErr != nil {
 		s.ScaleError = a.scaleErr.Error()
 	}
-	if d := a.decision; d != nil {
-		s.Decision = &DecisionStatus{Time: d.at, Rule: d.Rule, From: d.Desired, To: d.Count, Reason: d.Reason(), WaitSeconds: d.Wait.Seconds()}
+	if d := a.decisions.newest(); d != nil {
+		latest := d.status()
+		s.Decision = &latest
 	}
 	for _, i := range a.instances {
 		s.InFlight += i.slot.InFlight()

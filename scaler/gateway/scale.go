@@ -26,12 +26,6 @@ const (
 	callTimeout = 5 * time.Second
 )
 
-// decided is a decision and when it was made.
-type decided struct {
-	scaler.Decision
-	at time.Time
-}
-
 // expected is how many instances there are going to be, as far as is known: those
 // that Nomad has placed and, for a while, those that it has only been asked for.
 // The caller holds the mutex.
@@ -212,7 +206,7 @@ func (a *app) judge(p *scaler.Policy, status nomad.Status, load float64) scaler.
 	d := decide(p, now, status.Desired, a.pressing(now, status.Desired, load), status.History.LastUp)
 	a.gateway.metrics.decisions.WithLabelValues(a.name, string(d.Rule)).Inc()
 	a.desired, a.desiredAt = status.Desired, now
-	a.decision = &decided{d, now}
+	a.decisions.add(d, now)
 	a.scaleErr = nil
 	if status.Stopped && a.live == 0 {
 		a.refuse("no instance runs, and the job has been stopped")
