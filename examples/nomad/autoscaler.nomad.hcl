@@ -52,9 +52,20 @@ job "nomad-autoscaler" {
             namespace = "*"
           }
 
+          # The watchdog ends the agent when it has stopped to evaluate an app,
+          # and Nomad starts it anew. It must be above the longest
+          # evaluation_interval.
           strategy "nomadscale" {
             driver = "nomadscale"
             args   = ["strategy"]
+            config = {
+              watchdog = "2m"
+            }
+          }
+
+          target "nomadscale" {
+            driver = "nomadscale"
+            args   = ["target"]
           }
 
           # Finds the gateways by the name of their service.

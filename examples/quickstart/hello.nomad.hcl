@@ -5,8 +5,8 @@ job "hello" {
       port "http" {}
     }
 
-    # Long enough for what is in flight when Nomad stops an instance. The gateway
-    # cuts it short when the last request has ended.
+    # So long has what is in flight when Nomad stops an instance. The gateway sends
+    # nothing new to it from the moment of the decision.
     shutdown_delay = "15s"
 
     # A change of the count is a deployment to Nomad, and no other change can
