@@ -187,7 +187,7 @@ apm "nomadscale" {
 	return a
 }
 
-func (a *agent) start(t *testing.T) {
+func (a *agent) start(t testing.TB) {
 	t.Helper()
 	log, err := os.OpenFile(a.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -239,7 +239,7 @@ func (a *agent) wait() {
 	<-ended
 }
 
-func (a *agent) output(t *testing.T) string {
+func (a *agent) output(t testing.TB) string {
 	t.Helper()
 	log, err := os.ReadFile(a.log)
 	if err != nil {

@@ -23,7 +23,7 @@ type loadServer struct {
 	loads map[string]float64
 }
 
-func startGateway(t *testing.T) *loadServer {
+func startGateway(t testing.TB) *loadServer {
 	s := &loadServer{address: "127.0.0.1:0", loads: make(map[string]float64)}
 	s.start(t)
 	t.Cleanup(s.stop)
@@ -31,7 +31,7 @@ func startGateway(t *testing.T) *loadServer {
 }
 
 // start listens, on the same address as before.
-func (s *loadServer) start(t *testing.T) {
+func (s *loadServer) start(t testing.TB) {
 	t.Helper()
 	listener, err := net.Listen("tcp", s.address)
 	if err != nil {

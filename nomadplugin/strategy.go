@@ -29,24 +29,45 @@ type Strategy struct {
 	now   func() time.Time
 	nomad atomic.Pointer[nomad.Client]
 	cache policyCache
+	watch overrideWatch
+	dog   *watchdog
 }
 
 // NewStrategy returns a strategy that has no configuration yet.
 func NewStrategy(log hclog.Logger) *Strategy {
-	return &Strategy{log: log, now: time.Now}
+	s := &Strategy{log: log, now: time.Now, dog: newWatchdog(log)}
+	s.watch.overrides = nomad.NewOverrides(s.ignored)
+	return s
+}
+
+// ignored says what is wrong with an override.
+func (s *Strategy) ignored(t nomad.Target, err error) {
+	log := s.log
+	if t.Job != "" {
+		log = log.With("namespace", t.Namespace, "job", t.Job, "group", t.Group)
+	}
+	log.Error("an override cannot be applied", "error", clean(err))
 }
 
 // PluginInfo tells the agent what this is.
 func (s *Strategy) PluginInfo() (*base.PluginInfo, error) { return info(sdk.PluginTypeStrategy) }
 
-// SetConfig takes Nomad's address and token from the agent's configuration. The
-// agent calls it again when it reloads.
+// SetConfig takes Nomad's address and token from the agent's configuration, and
+// begins to watch the overrides there. The agent calls it again when it reloads.
 func (s *Strategy) SetConfig(config map[string]string) error {
 	client, err := nomad.New(agent.ConfigFromNamespacedMap(config))
 	if err != nil {
 		return clean(err)
 	}
-	s.nomad.Store(client)
+	limit, err := parseWatchdog(config[keyWatchdog])
+	if err != nil {
+		return clean(err)
+	}
+	s.dog.configure(limit)
+	if s.nomad.Swap(client) == nil {
+		go s.dog.run(context.Background(), s.nomad.Load)
+	}
+	s.watch.follow(client)
 	return nil
 }
 
@@ -57,25 +78,33 @@ func (s *Strategy) Run(eval *sdk.ScalingCheckEvaluation, _ int64) (*sdk.ScalingC
 	if err != nil {
 		return nil, clean(fmt.Errorf("policy of check %q: %w", eval.Check.Name, err))
 	}
+	s.dog.seen(policy.App())
 	log := s.log.With("namespace", policy.Namespace, "job", policy.Job, "group", policy.Group)
 	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
 	defer cancel()
 	status, err := s.nomad.Load().Status(ctx, policy)
+	if err == nil {
+		err = s.watch.overrides.Wait(ctx)
+	}
 	if err != nil {
 		err = clean(err)
-		log.Warn("holding the count: Nomad has not told the desired count", "error", err)
+		log.Warn("holding the count: Nomad has not told what the decision turns on", "error", err)
 		eval.Action = &sdk.ScalingAction{Direction: sdk.ScaleDirectionNone, Reason: err.Error()}
 		return eval, nil
 	}
-	decision := scaler.Decide(policy, scaler.Observation{
-		Now:        s.now(),
+	now := s.now()
+	decision := scaler.Decide(s.watch.overrides.Apply(policy, now), scaler.Observation{
+		Now:        now,
 		Desired:    status.Desired,
 		Series:     series(eval.Metrics),
 		LastUp:     status.History.LastUp,
 		LastChange: status.History.LastChange,
 	})
 	log.Debug("decided", "rule", decision.Rule, "desired", decision.Desired, "count", decision.Count,
-		"load", decision.Load, "utilisation", decision.Utilisation, "reason", decision.Reason())
+		"known", decision.Known, "load", decision.Load, "demand", decision.Demand, "utilisation", decision.Utilisation,
+		"goal", decision.Goal, "min", decision.MinInstances, "max", decision.MaxInstances, "buffer", decision.BufferInstances,
+		"up_cooldown", decision.UpCooldown, "down_cooldown", decision.DownCooldown, "overridden", decision.Override != nil,
+		"reason", decision.Reason())
 	eval.Action = &sdk.ScalingAction{
 		Count:     int64(decision.Count),
 		Direction: directions[decision.Direction],

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -45,6 +46,12 @@ func run(m *testing.M) int {
 	terraform, err := nomadtest.FindTool("terraform")
 	if err != nil {
 		return fail(err)
+	}
+	if filepath.Base(terraform) == "tofu" {
+		// The test framework knows only Terraform's registry by itself.
+		if err := errors.Join(os.Setenv("TF_ACC_PROVIDER_HOST", "registry.opentofu.org"), os.Setenv("TF_ACC_PROVIDER_NAMESPACE", "hashicorp")); err != nil {
+			return fail(err)
+		}
 	}
 	for name, value := range map[string]string{"TF_CLI_CONFIG_FILE": cliConfig, "TF_ACC_TERRAFORM_PATH": terraform, "CHECKPOINT_DISABLE": "1"} {
 		if err := os.Setenv(name, value); err != nil {
@@ -177,9 +184,4 @@ func scale(t *testing.T, id string, count int) {
 	if _, _, err := agent.API.Jobs().Scale(id, "web", &count, "by hand", false, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func count(t *testing.T, id string) int {
-	t.Helper()
-	return *job(t, id).TaskGroups[0].Count
 }

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -12,6 +11,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
 // appModelV0 is version 0 of the state of nomadscale_app.
@@ -85,28 +86,17 @@ func timeoutsAttribute(ctx context.Context) schema.Attribute {
 }
 
 // target is the group that the state is of.
-func (m appModelV0) target() target {
-	return target{m.Namespace.ValueString(), m.JobID.ValueString(), m.Group.ValueString()}
+func (m appModelV0) target() nomad.Target {
+	return nomad.Target{Namespace: m.Namespace.ValueString(), Job: m.JobID.ValueString(), Group: m.Group.ValueString()}
 }
 
 // setTarget fills in what names the group; unknown when t is nil.
-func (m *appModelV0) setTarget(t *target) {
+func (m *appModelV0) setTarget(t *nomad.Target) {
 	if t == nil {
 		m.ID, m.Namespace, m.JobID = types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
 		return
 	}
-	m.ID, m.Namespace, m.JobID = types.StringValue(t.String()), types.StringValue(t.namespace), types.StringValue(t.job)
-}
-
-// parseTarget reads an ID. A job's ID may have slashes in it; namespaces have
-// none.
-func parseTarget(id string) (target, bool) {
-	namespace, rest, _ := strings.Cut(id, "/")
-	slash := strings.LastIndex(rest, "/")
-	if namespace == "" || slash < 1 || slash == len(rest)-1 {
-		return target{}, false
-	}
-	return target{namespace, rest[:slash], rest[slash+1:]}, true
+	m.ID, m.Namespace, m.JobID = types.StringValue(t.String()), types.StringValue(t.Namespace), types.StringValue(t.Job)
 }
 
 // sameJob reports whether two models declare the same job, so that there is

@@ -49,7 +49,7 @@ func (r *appResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReq
 	plan.policyModel = policy
 	plan.Drift = driftValue(nil)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
-	if exists && t != nil && !t.sameJob(before.target()) {
+	if exists && t != nil && !sameJob(*t, before.target()) {
 		resp.RequiresReplace.Append(path.Root("namespace"), path.Root("job_id"))
 		// Terraform itself finds only hard words for a jobspec that turns out to
 		// name another job while it is being applied; this stands beside them.
@@ -60,7 +60,7 @@ func (r *appResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReq
 
 // planTarget finds out which group the configuration is for, or nil when that
 // is not known yet. Nomad is asked only about a jobspec that is new.
-func (r *appResource) planTarget(ctx context.Context, config, before appModelV0) (*target, diag.Diagnostics) {
+func (r *appResource) planTarget(ctx context.Context, config, before appModelV0) (*nomad.Target, diag.Diagnostics) {
 	var diags diag.Diagnostics
 	switch {
 	case config.Jobspec.IsUnknown() || config.Group.IsUnknown():
@@ -107,9 +107,12 @@ func (r *appResource) parse(ctx context.Context, m appModelV0) (*api.Job, error)
 	return job, nomad.CheckScalable(job, m.Group.ValueString())
 }
 
-func targetOf(job *api.Job, m appModelV0) target {
-	return target{*job.Namespace, *job.ID, m.Group.ValueString()}
+func targetOf(job *api.Job, m appModelV0) nomad.Target {
+	return nomad.Target{Namespace: *job.Namespace, Job: *job.ID, Group: m.Group.ValueString()}
 }
+
+// sameJob reports whether two targets are groups of one job.
+func sameJob(a, b nomad.Target) bool { return a.Namespace == b.Namespace && a.Job == b.Job }
 
 // blame names the attribute that an error of parse is about, or "".
 func blame(err error) string {

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -46,8 +47,8 @@ func TestPlanIsEmptyWhileTheCountMoves(t *testing.T) {
 func TestSavedPlanSurvivesScaling(t *testing.T) {
 	t.Parallel()
 	const id = "saved-plan"
-	config := func(max string) string {
-		return app("a", spec(id, "count = 3"), `autoscaling = { min_instances = 0, max_instances = `+max+` }`)
+	config := func(most string) string {
+		return app("a", spec(id, "count = 3"), `autoscaling = { min_instances = 0, max_instances = `+most+` }`)
 	}
 	apply(t,
 		resource.TestStep{Config: config("10"), Check: counts(id, 3)},
@@ -69,11 +70,14 @@ func TestSavedPlanSurvivesScaling(t *testing.T) {
 }
 
 // meddler stands before Nomad and runs its hooks around the first registration
-// that passes through.
+// that passes through, and when waiting for a deployment has begun.
 type meddler struct {
 	before, after func() error
-	done          atomic.Bool
-	failed        atomic.Pointer[error]
+	waiting       func() error
+	// unreadable is how many reads of a job fail.
+	unreadable   atomic.Int32
+	done, waited atomic.Bool
+	failed       atomic.Pointer[error]
 }
 
 func (m *meddler) start(t *testing.T) (address string) {
@@ -84,6 +88,10 @@ func (m *meddler) start(t *testing.T) (address string) {
 	}
 	proxy := httputil.NewSingleHostReverseProxy(nomad)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/v1/job/") && m.unreadable.Add(-1) >= 0 {
+			http.Error(w, "no leader", http.StatusInternalServerError)
+			return
+		}
 		registration := r.Method == http.MethodPut && r.URL.Path == "/v1/jobs" && m.done.CompareAndSwap(false, true)
 		if registration {
 			m.run(m.before)
@@ -91,6 +99,9 @@ func (m *meddler) start(t *testing.T) (address string) {
 		proxy.ServeHTTP(w, r)
 		if registration {
 			m.run(m.after)
+		}
+		if strings.HasSuffix(r.URL.Path, "/deployments") && m.waited.CompareAndSwap(false, true) {
+			m.run(m.waiting)
 		}
 	}))
 	t.Cleanup(server.Close)
@@ -176,6 +187,8 @@ func TestJobThatVanishesBetweenPlanAndApply(t *testing.T) {
 	)
 }
 
+// Terraform does not let an update that was planned become a replacement: it
+// ends the apply, with the provider's warning that says why. Nothing is done.
 func TestJobIDThatChangesWhileApplying(t *testing.T) {
 	t.Parallel()
 	config := func(id string) string {
@@ -184,7 +197,102 @@ func TestJobIDThatChangesWhileApplying(t *testing.T) {
 	}
 	apply(t,
 		resource.TestStep{Config: config("renamed-a")},
-		resource.TestStep{Config: config("renamed-b"), ExpectError: said("Plan again: the job will be replaced")},
-		resource.TestStep{Config: config("renamed-b")},
+		resource.TestStep{Config: config("renamed-b"), ExpectError: said("changed the planned action from Update to DeleteThenCreate")},
+		resource.TestStep{
+			PreConfig: func() {
+				if j := job(t, "renamed-a"); *j.Stop {
+					t.Error("the job was stopped")
+				}
+			},
+			Config: config("renamed-b"), ConfigPlanChecks: action(plancheck.ResourceActionReplace),
+		},
+	)
+}
+
+// A job that Nomad has taken is in the state, even when nothing more can be
+// learned of it: destroying finds it.
+func TestCreatedJobIsNotLostWhenItCannotBeReadBack(t *testing.T) {
+	t.Parallel()
+	const id = "unreadable"
+	m := new(meddler)
+	m.after = func() error {
+		m.unreadable.Store(1)
+		return nil
+	}
+	address := m.start(t)
+	applyAndDestroy(t, gone(id), resource.TestStep{
+		Config:      configuredAt(address, app("a", spec(id, ""), `autoscaling = {}`)),
+		ExpectError: said("no leader"),
+	})
+}
+
+// deploying is a job whose deployment takes a second.
+func deploying(id string) string {
+	return strings.Replace(spec(id, "count = 1"), "max_parallel = 0", "max_parallel = 1\n min_healthy_time = \"1s\"\n health_check = \"task_states\"", 1)
+}
+
+// A scaling that gets past the lock of a deployment cancels it. What the newer
+// version starts is waited for, be it nothing.
+func TestScalingWhileWaiting(t *testing.T) {
+	t.Parallel()
+	for name, to := range map[string]int{"up": 2, "to-zero": 0} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			id := "waiting-" + name
+			m := &meddler{waiting: func() error {
+				j, _, err := agent.API.Jobs().Info(id, nil)
+				if err == nil {
+					j.TaskGroups[0].Count = &to
+					_, _, err = agent.API.Jobs().Register(j, nil)
+				}
+				return err
+			}}
+			address := m.start(t)
+			apply(t, resource.TestStep{
+				Config: configuredAt(address, app("a", deploying(id), `autoscaling = { min_instances = 0 }`)),
+				Check: resource.ComposeAggregateTestCheckFunc(m.meddled, counts(id, to), func(*terraform.State) error {
+					deployments, _, err := agent.API.Jobs().Deployments(id, false, nil)
+					for _, d := range deployments {
+						if d.Status == api.DeploymentStatusRunning {
+							err = errors.Join(err, fmt.Errorf("deployment %s is still running", d.ID))
+						}
+					}
+					return err
+				}),
+			})
+		})
+	}
+}
+
+func TestStoppingWhileWaiting(t *testing.T) {
+	t.Parallel()
+	const id = "waiting-stopped"
+	m := &meddler{waiting: func() error {
+		_, _, err := agent.API.Jobs().Deregister(id, false, nil)
+		return err
+	}}
+	address := m.start(t)
+	apply(t, resource.TestStep{
+		Config:      configuredAt(address, app("a", deploying(id), `autoscaling = {}`)),
+		ExpectError: said("it was stopped meanwhile"),
+	})
+}
+
+func TestCanariesAreLeftToPromote(t *testing.T) {
+	t.Parallel()
+	const id = "canary"
+	spec := strings.Replace(deploying(id), "max_parallel = 1", "max_parallel = 1\n canary = 1", 1)
+	apply(t,
+		resource.TestStep{Config: app("a", spec, `autoscaling = {}`)},
+		resource.TestStep{
+			Config: app("a", strings.Replace(spec, "3600", "1800", 1), `autoscaling = {}`),
+			Check: func(*terraform.State) error {
+				d, _, err := agent.API.Jobs().LatestDeployment(id, nil)
+				if err == nil && !strings.Contains(d.StatusDescription, "promotion") {
+					err = fmt.Errorf("the deployment is %s: %s", d.Status, d.StatusDescription)
+				}
+				return err
+			},
+		},
 	)
 }

@@ -27,7 +27,7 @@ func (r *appResource) Read(ctx context.Context, req resource.ReadRequest, resp *
 		return
 	}
 	t := state.target()
-	job, err := client.ReadJob(ctx, t.namespace, t.job)
+	job, err := client.ReadJob(ctx, t.Namespace, t.Job)
 	if errors.Is(err, nomad.ErrNotFound) {
 		resp.State.RemoveResource(ctx)
 		return
@@ -49,14 +49,14 @@ func (r *appResource) Read(ctx context.Context, req resource.ReadRequest, resp *
 		return
 	}
 	state.policyModel = livePolicy(job, t, state.policyModel)
-	state.Drift = driftValue(nomad.Drift(baseline, job, t.group))
+	state.Drift = driftValue(nomad.Drift(baseline, job, t.Group))
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
 
 // livePolicy is the policy in the job, written as before where it means the
 // same.
-func livePolicy(job *api.Job, t target, before policyModel) policyModel {
-	live, err := nomad.ReadSettings(job, t.group)
+func livePolicy(job *api.Job, t nomad.Target, before policyModel) policyModel {
+	live, err := nomad.ReadSettings(job, t.Group)
 	if err != nil {
 		return noPolicy()
 	}
@@ -78,13 +78,13 @@ func textsOf(m policyModel) settings {
 
 // ImportState takes <namespace>/<job>/<group>.
 func (r *appResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	t, ok := parseTarget(req.ID)
-	if !ok {
+	t, err := nomad.ParseTarget(req.ID)
+	if err != nil {
 		resp.Diagnostics.AddError("Invalid import ID",
 			fmt.Sprintf("%q is not <namespace>/<job>/<group>, such as default/web/web. The namespace ends at the first slash and the group begins after the last.", req.ID))
 		return
 	}
-	for name, value := range map[string]string{"id": t.String(), "namespace": t.namespace, "job_id": t.job, "group": t.group} {
+	for name, value := range map[string]string{"id": t.String(), "namespace": t.Namespace, "job_id": t.Job, "group": t.Group} {
 		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(name), value)...)
 	}
 }

@@ -67,12 +67,14 @@ func (r *appResource) Create(ctx context.Context, req resource.CreateRequest, re
 		return
 	}
 	written, err := client.CreateJob(ctx, declaration)
+	if written.Job != nil {
+		resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(declaration.Block))...)
+	}
 	if err != nil {
 		resp.Diagnostics.Append(r.writeFailed(err, declaration)...)
 		return
 	}
 	logWrite(ctx, "registered a new job", declaration)
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(declaration.Block))...)
 	resp.Diagnostics.Append(keepBaseline(ctx, resp.Private, written.Job)...)
 	resp.Diagnostics.Append(r.await(ctx, plan, written)...)
 }
@@ -129,7 +131,7 @@ func (r *appResource) Delete(ctx context.Context, req resource.DeleteRequest, re
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	t := state.target()
-	if err := client.RemoveJob(ctx, t.namespace, t.job, state.PurgeOnDestroy.ValueBool()); err != nil {
+	if err := client.RemoveJob(ctx, t.Namespace, t.Job, state.PurgeOnDestroy.ValueBool()); err != nil {
 		resp.Diagnostics.AddError("The job could not be removed", sentence(err)+"\n\n"+r.connection.reach())
 		return
 	}
@@ -137,8 +139,8 @@ func (r *appResource) Delete(ctx context.Context, req resource.DeleteRequest, re
 		return
 	}
 	// The job is gone, whatever its last instances do.
-	if err := client.AwaitStopped(ctx, t.namespace, t.job); err != nil {
-		resp.Diagnostics.AddWarning("Instances of a removed job may still run", sentence(err)+fmt.Sprintf("\n\nTo look further:\n  nomad job allocs -namespace=%s %s", t.namespace, t.job))
+	if err := client.AwaitStopped(ctx, t.Namespace, t.Job); err != nil {
+		resp.Diagnostics.AddWarning("Instances of a removed job may still run", sentence(err)+fmt.Sprintf("\n\nTo look further:\n  nomad job allocs -namespace=%s %s", t.Namespace, t.Job))
 	}
 }
 
@@ -170,14 +172,14 @@ func (r *appResource) redeclare(ctx context.Context, plan, state appModelV0) (no
 		return declaration, diags
 	}
 	now, before := targetOf(declaration.Job, plan), state.target()
-	if !now.sameJob(before) {
+	if !sameJob(now, before) {
 		diags.AddAttributeError(path.Root("jobspec"), "The jobspec names another job",
 			fmt.Sprintf("It was not known yet when this was planned that the jobspec would name %s instead of %s. Plan again: the job will be replaced.", now, before))
 		return declaration, diags
 	}
 	if !plan.Jobspec.Equal(state.Jobspec) {
 		if previous, err := r.connection.client.ParseJob(ctx, state.Jobspec.ValueString()); err == nil {
-			declaration.Counts = nomad.ChangedCounts(previous, declaration.Job, now.group)
+			declaration.Counts = nomad.ChangedCounts(previous, declaration.Job, now.Group)
 		}
 	}
 	return declaration, diags
@@ -185,17 +187,19 @@ func (r *appResource) redeclare(ctx context.Context, plan, state appModelV0) (no
 
 // applied is the state after the plan has been carried out.
 func (m appModelV0) applied(block nomad.Block) appModelV0 {
-	p := block.Policy
-	m.setTarget(&target{p.Namespace, p.Job, p.Group})
+	m.setTarget(new(nomad.TargetOf(block.Policy)))
 	m.policyModel = newPolicyModel(settingsOf(block), nil, m.policyModel)
 	m.Drift = driftValue(nil)
 	return m
 }
 
-// await waits for the deployment, unless detached, and tells why it does not
-// succeed.
+// await waits for the deployment, unless detached, and tells what Nomad remarks
+// and why the deployment does not succeed.
 func (r *appResource) await(ctx context.Context, m appModelV0, written nomad.Written) diag.Diagnostics {
 	var diags diag.Diagnostics
+	if written.Warnings != "" {
+		diags.AddAttributeWarning(path.Root("jobspec"), "Nomad remarks on the jobspec", written.Warnings)
+	}
 	if m.Detach.ValueBool() {
 		return diags
 	}

@@ -1,13 +1,12 @@
 package provider
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/nomad/api"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -16,6 +15,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
 const a = "nomadscale_app.a"
@@ -70,7 +71,7 @@ func TestLifecycle(t *testing.T) {
 func gone(id string) resource.TestCheckFunc {
 	return func(*terraform.State) error {
 		if _, _, err := agent.API.Jobs().Info(id, nil); err == nil || !strings.Contains(err.Error(), "404") {
-			return fmt.Errorf("job %s was not purged: %v", id, err)
+			return fmt.Errorf("job %s was not purged: %w", id, err)
 		}
 		allocations, _, err := agent.API.Jobs().Allocations(id, true, nil)
 		for _, allocation := range allocations {
@@ -218,8 +219,8 @@ func TestOtherGroupsKeepTheirCounts(t *testing.T) {
 			return nil
 		}
 	}
-	config := func(count, max string) string {
-		return app("a", two(id, count), `autoscaling = { max_instances = `+max+` }`)
+	config := func(count, most string) string {
+		return app("a", two(id, count), `autoscaling = { max_instances = `+most+` }`)
 	}
 	apply(t,
 		resource.TestStep{Config: config("count = 1", "5"), Check: other(1)},
@@ -364,24 +365,27 @@ func mustSay(t *testing.T, err error, texts ...string) {
 
 func TestRefusedSpecifications(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		name, jobspec, config, want string
-	}{
-		{name: "system", jobspec: strings.Replace(spec("x", ""), `group "web"`, `type = "system"`+"\n"+`group "web"`, 1), want: `runs once on every node and has no count to scale: use the type "service"`},
-		{name: "sysbatch", jobspec: strings.Replace(spec("x", ""), `group "web"`, `type = "sysbatch"`+"\n"+`group "web"`, 1), want: `has no count to scale`},
-		{name: "batch", jobspec: strings.Replace(spec("x", ""), `group "web"`, `type = "batch"`+"\n"+`group "web"`, 1), want: `use the type "service"`},
-		{name: "own scaling block", jobspec: spec("x", "scaling {\n max = 3\n }"), want: `has a scaling block of its own; remove it and say the same in the policy`},
-		{name: "no such group", jobspec: strings.Replace(spec("x", ""), `group "web"`, `group "api"`, 1), want: `job x has no group "web"; its groups are api`},
-		{name: "syntax", jobspec: `job "x" { nonsense = 1 }`, want: `An argument named "nonsense" is not expected here`},
-		{name: "broken JSON", jobspec: `{"Job": }`, want: `invalid character`},
-		{name: "no ID", jobspec: `{"Job": {"TaskGroups": [{"Name": "web"}]}}`, want: `the job has no ID`},
-		{name: "another region", jobspec: strings.Replace(spec("x", ""), `group "web"`, `region = "west"`+"\n"+`group "web"`, 1), want: `set region = "west" in the provider's configuration`},
-		{name: "refused by Nomad", jobspec: strings.Replace(spec("x", ""), "cpu    = 10", "cpu    = 10\n cores = 1", 1), want: `Task can only ask for 'cpu' or 'cores' resource`},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			apply(t, resource.TestStep{Config: app("a", c.jobspec, `autoscaling = {}`), ExpectError: said(c.want)})
-		})
+	typed := func(kind string) string {
+		return strings.Replace(spec("x", ""), `group "web"`, "type = \""+kind+"\"\ngroup \"web\"", 1)
 	}
+	refused := func(jobspec, says string) invalidCase {
+		return invalidCase{arguments: "autoscaling = {}", jobspec: jobspec, says: says}
+	}
+	invalid(t, map[string]invalidCase{
+		"system":        refused(typed("system"), `runs once on every node and has no count to scale: use the type "service"`),
+		"sysbatch":      refused(typed("sysbatch"), `has no count to scale`),
+		"batch":         refused(typed("batch"), `use the type "service"`),
+		"own_block":     refused(spec("x", "scaling {\n max = 3\n }"), `has a scaling block of its own; remove it and say the same in the policy`),
+		"no_such_group": refused(strings.Replace(spec("x", ""), `group "web"`, `group "api"`, 1), `job x has no group "web"; its groups are api`),
+		"syntax":        refused(`job "x" { nonsense = 1 }`, `An argument named "nonsense" is not expected here`),
+		"broken_json":   refused(`{"Job": }`, `invalid character`),
+		"no_id":         refused(`{"Job": {"TaskGroups": [{"Name": "web"}]}}`, `the job has no ID`),
+		"region":        refused(strings.Replace(spec("x", ""), `group "web"`, "region = \"west\"\ngroup \"web\"", 1), `set region = "west" in the provider's configuration`),
+	})
+	apply(t, resource.TestStep{
+		Config:      app("a", strings.Replace(spec("x", ""), "cpu    = 10", "cpu    = 10\n cores = 1", 1), `autoscaling = {}`),
+		ExpectError: said(`Task can only ask for 'cpu' or 'cores' resource`),
+	})
 }
 
 func TestUnreachableNomad(t *testing.T) {
@@ -418,8 +422,9 @@ func TestUnknownProviderConfiguration(t *testing.T) {
 
 func TestUnknownValues(t *testing.T) {
 	t.Parallel()
-	config := "resource \"terraform_data\" \"later\" {\n  input = { most = 7, name = \"unknown\", metric = \"concurrency\" }\n}\n" +
-		strings.Replace(app("a", spec("unknown", ""), `autoscaling = { max_instances = terraform_data.later.output.most, min_instances = 2, metric = terraform_data.later.output.metric }`),
+	config := "resource \"terraform_data\" \"later\" {\n  input = { most = 7, name = \"unknown\", metric = \"concurrency\", routing = { ready_path = \"/ready\" } }\n}\n" +
+		strings.Replace(app("a", spec("unknown", ""), `autoscaling = { max_instances = terraform_data.later.output.most, min_instances = 2, metric = terraform_data.later.output.metric }
+		  routing = terraform_data.later.output.routing`),
 			`job "unknown"`, `job "${terraform_data.later.output.name}"`, 1)
 	apply(t,
 		resource.TestStep{
@@ -427,10 +432,14 @@ func TestUnknownValues(t *testing.T) {
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 				plancheck.ExpectUnknownValue(a, tfjsonpath.New("id")),
 				plancheck.ExpectUnknownValue(a, at(autoscaling, "max_instances")),
+				plancheck.ExpectUnknownValue(a, tfjsonpath.New(routing)),
 				plancheck.ExpectKnownValue(a, at(autoscaling, "min_instances"), knownvalue.Int64Exact(2)),
 			}},
-			ConfigStateChecks: append(holds(at(autoscaling, "max_instances"), knownvalue.Int64Exact(7)),
-				holds(at(autoscaling, "scale_up_threshold"), knownvalue.Float64Exact(1))...),
+			ConfigStateChecks: slices.Concat(
+				holds(at(autoscaling, "max_instances"), knownvalue.Int64Exact(7)),
+				holds(at(autoscaling, "scale_up_threshold"), knownvalue.Float64Exact(1)),
+				holds(at(routing, "ready_path"), knownvalue.StringExact("/ready")),
+			),
 		},
 		resource.TestStep{
 			Config: strings.NewReplacer("most = 7", "most = 1").Replace(config), ExpectError: said(`autoscaling.min_instances is "2"; it must be at most max_instances, which is 1`),
@@ -438,15 +447,26 @@ func TestUnknownValues(t *testing.T) {
 	)
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	for tick := time.NewTicker(20 * time.Millisecond); !ok(); {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("never happened: %s", what)
-		case <-tick.C:
-		}
+// A token with no more than the capabilities that the documentation lists can
+// do everything.
+func TestTokenWithTheListedCapabilities(t *testing.T) {
+	guarded := nomadtest.Start(t, nomadtest.Options{ACL: true, Config: limits})
+	rules := `namespace "default" { capabilities = ["submit-job", "read-job", "parse-job"] }`
+	if _, err := guarded.API.ACLPolicies().Upsert(&api.ACLPolicy{Name: "terraform", Rules: rules}, nil); err != nil {
+		t.Fatal(err)
 	}
+	token, _, err := guarded.API.ACLTokens().Create(&api.ACLToken{Type: "client", Policies: []string{"terraform"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := func(secret, most string) string {
+		return fmt.Sprintf("provider %q {\n  address = %q\n  secret_id = %q\n}\n", "nomadscale", guarded.Address, secret) +
+			app("a", spec("guarded", ""), `autoscaling = { max_instances = `+most+` }`)
+	}
+	apply(t,
+		resource.TestStep{Config: config("00000000-0000-0000-0000-000000000000", "5"), ExpectError: said("Permission denied")},
+		resource.TestStep{Config: config(token.SecretID, "5")},
+		resource.TestStep{Config: config(token.SecretID, "6")},
+		resource.TestStep{ResourceName: a, ImportState: true, ImportStateVerify: true},
+	)
 }

@@ -9,25 +9,13 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
-// target names the group of a job that a policy is for.
-type target struct {
-	namespace, job, group string
-}
-
-func (t target) String() string { return t.namespace + "/" + t.job + "/" + t.group }
-
-// sameJob reports whether two targets are groups of one job.
-func (t target) sameJob(other target) bool {
-	return t.namespace == other.namespace && t.job == other.job
-}
-
 // someTarget stands in where the target is not known or does not matter.
-var someTarget = target{"default", "job", "group"}
+var someTarget = nomad.Target{Namespace: "default", Job: "job", Group: "group"}
 
 // block makes the scaling block that settings describe, filling in defaults.
 // Its error joins a [*scaler.ValueError] for everything that is wrong.
-func (s settings) block(t target) (nomad.Block, error) {
-	document := scaler.Document{"namespace": t.namespace, "job": t.job, "group": t.group}
+func (s settings) block(t nomad.Target) (nomad.Block, error) {
+	document := scaler.Document{"namespace": t.Namespace, "job": t.Job, "group": t.Group}
 	var errs []error
 	for _, f := range fields {
 		value, given := s[f.Name]
@@ -107,7 +95,7 @@ func settingsOf(b nomad.Block) settings {
 
 // liveSettings are what a group's scaling block says. Of a block that is wrong
 // they are its values as they stand, without those that are wrong alone.
-func liveSettings(live nomad.Settings, t target) settings {
+func liveSettings(live nomad.Settings, t nomad.Target) settings {
 	s := settings{
 		"enabled":             strconv.FormatBool(live.Enabled),
 		"source":              live.Source,

@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -72,7 +71,7 @@ func around(name, like, byDefault, description string) field {
 	key, _ := scaler.LookupKey(like)
 	key.Name, key.Default, key.Description = name, byDefault, description
 	if key.Kind == scaler.String {
-		key.Allowed = "not empty"
+		key.Allowed = "a text that is not empty"
 	}
 	return field{Key: key, parent: autoscaling}
 }
@@ -125,12 +124,34 @@ func (f field) attribute() schema.Attribute {
 	}
 }
 
+// describe says what the field means, what it must be and its default.
 func (f field) describe() string {
-	description := f.Description
+	sentences := []string{f.Description}
 	if f.Kind != boolean {
-		description += fmt.Sprintf(" Must be %s.", f.Allowed)
+		sentences = append(sentences, "Must be "+markdown(f.allowed())+".")
 	}
-	return description + fmt.Sprintf(" Default: %s.", strings.TrimSuffix(f.Default, "."))
+	byDefault := markdown(f.Default)
+	if f.Default != "none" && !strings.ContainsAny(f.Default, " `") {
+		byDefault = "`" + f.Default + "`"
+	}
+	return strings.Join(append(sentences, "Default: "+byDefault+"."), " ")
+}
+
+// allowed is what the field must be; Terraform separates the elements of a list
+// itself.
+func (f field) allowed() string {
+	if f.Kind == scaler.List {
+		return strings.Replace(f.Allowed, ", separated by commas", "", 1)
+	}
+	return f.Allowed
+}
+
+// markdown keeps a text's placeholders, such as <name>, from being read as HTML.
+func markdown(text string) string {
+	if strings.Contains(text, "`") {
+		return text
+	}
+	return strings.ReplaceAll(text, "<", `\<`)
 }
 
 // attrType is the type of the field's value.

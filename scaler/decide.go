@@ -17,6 +17,8 @@ func Decide(p Policy, o Observation) Decision {
 	switch {
 	case !p.Enabled:
 		return d.hold(RuleDisabled)
+	case p.held(o.Desired):
+		return d.hold(RuleHeld)
 	case o.Desired < p.MinInstances:
 		return d.to(RuleBelowMin, p.MinInstances)
 	case o.Desired > p.MaxInstances:
@@ -30,12 +32,12 @@ func Decide(p Policy, o Observation) Decision {
 	case !d.Active && o.Desired > p.MinInstances:
 		return d.to(RuleInactive, p.MinInstances)
 	case d.Goal > o.Desired:
-		if d.Wait = o.remaining(o.LastUp, p.ScaleUpCooldown); d.Wait > 0 {
+		if d.Wait = d.UpCooldown; d.Wait > 0 {
 			return d.hold(RuleHold)
 		}
 		return d.to(RuleUp, step(o.Desired, d.Goal, p.ScaleUpStep))
 	case d.Goal < o.Desired && d.low():
-		if d.Wait = o.remaining(o.LastChange, p.ScaleDownCooldown); d.Wait > 0 {
+		if d.Wait = d.DownCooldown; d.Wait > 0 {
 			return d.hold(RuleHold)
 		}
 		if covered, _ := o.watched(o.Now.Add(-settleTime)); !covered {
@@ -50,7 +52,8 @@ func Decide(p Policy, o Observation) Decision {
 // measure fills in what every rule looks at.
 func measure(p *Policy, o *Observation) Decision {
 	d := Decision{
-		Desired: o.Desired, Count: o.Desired, Goal: o.Desired,
+		Now: o.Now, Desired: o.Desired, Count: o.Desired, Goal: o.Desired, Override: p.Override,
+		UpCooldown: o.remaining(o.LastUp, p.ScaleUpCooldown), DownCooldown: o.remaining(o.LastChange, p.ScaleDownCooldown),
 		MinInstances: p.MinInstances, MaxInstances: p.MaxInstances, BufferInstances: p.BufferInstances,
 		Metric: p.Metric, Target: p.Target,
 		ScaleUpThreshold: p.ScaleUpThreshold, ScaleDownThreshold: p.ScaleDownThreshold,
@@ -79,6 +82,12 @@ func measure(p *Policy, o *Observation) Decision {
 	}
 	d.Goal = min(max(d.Goal, p.MinInstances), p.MaxInstances)
 	return d
+}
+
+// held tells whether an override holds the count. It does not hold one that
+// Nomad does not allow.
+func (p *Policy) held(desired int) bool {
+	return p.Override != nil && p.Override.Hold && p.MinInstances <= desired && desired <= p.MaxInstances
 }
 
 // hair is the fraction that rounding may add or take: 27 requests on a target of
@@ -118,6 +127,7 @@ type Rule string
 // The rules, in the order in which [Decide] tries them.
 const (
 	RuleDisabled Rule = "disabled"  // 1: hold
+	RuleHeld     Rule = "held"      // 1: hold, for an override says so
 	RuleBelowMin Rule = "below_min" // 2: up to the minimum, without cooldown
 	RuleAboveMax Rule = "above_max" // 3: down to the maximum, without cooldown
 	RuleNoData   Rule = "no_data"   // 4: hold, for absent data never scales
@@ -132,6 +142,8 @@ const (
 
 // Decision is an answer of [Decide] with everything that explains it.
 type Decision struct {
+	// Now is the moment of the decision.
+	Now time.Time
 	// Count is how many instances should run.
 	Count int
 	// Desired is the count before the decision.
@@ -142,6 +154,9 @@ type Decision struct {
 	Rule Rule
 	// Wait is how long a cooldown still holds the count back.
 	Wait time.Duration
+	// UpCooldown and DownCooldown are what is left of the cooldowns, whether or
+	// not they hold the count back.
+	UpCooldown, DownCooldown time.Duration
 
 	// Known tells whether the load is known; without it Load, Demand and
 	// Utilisation are 0 and say nothing.
@@ -158,6 +173,8 @@ type Decision struct {
 	// Goal is the count that the load calls for, within the bounds.
 	Goal int
 
+	// Override is the one that was applied; nil without.
+	Override *Override
 	// What the policy said, with any override applied.
 	MinInstances       int
 	MaxInstances       int

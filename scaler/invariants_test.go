@@ -58,7 +58,7 @@ func invariants(t rapid.TB, p scaler.Policy, o scaler.Observation, d scaler.Deci
 		return !last.IsZero() && max(0, o.Now.Sub(last)) < cooldown
 	}
 	switch d.Rule {
-	case scaler.RuleDisabled, scaler.RuleNoData, scaler.RuleAtZero, scaler.RuleSettling, scaler.RuleHold:
+	case scaler.RuleDisabled, scaler.RuleHeld, scaler.RuleNoData, scaler.RuleAtZero, scaler.RuleSettling, scaler.RuleHold:
 		if d.Count != o.Desired {
 			t.Errorf("%s moves %d to %d", d.Rule, o.Desired, d.Count)
 		}

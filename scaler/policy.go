@@ -51,6 +51,9 @@ type Policy struct {
 	// Enabled is the scaling block's own switch. The document does not carry
 	// it; [Parse] sets it.
 	Enabled bool
+	// Override is the override that has changed the values below; nil without.
+	// The document does not carry it; [Override.Apply] sets it.
+	Override *Override
 
 	// MinInstances and MaxInstances bound the count, both included.
 	MinInstances, MaxInstances int

@@ -9,9 +9,23 @@ import (
 
 // Reason says in words why the decision is what it is.
 func (d Decision) Reason() string {
-	switch d.Rule {
-	case RuleDisabled:
+	switch {
+	case d.Rule == RuleDisabled:
 		return "scaling is disabled"
+	case d.Override == nil:
+		return d.words()
+	case d.Rule != RuleHeld:
+		return fmt.Sprintf("%s; %s by an override until %s", d.words(), d.Override.Changes(), d.Override.Until(d.Now))
+	case d.Override.Reason == "":
+		return "held by an override until " + d.Override.Until(d.Now)
+	default:
+		return fmt.Sprintf("held by an override until %s: %s", d.Override.Until(d.Now), d.Override.Reason)
+	}
+}
+
+// words is the reason of a rule that goes by the policy's values.
+func (d Decision) words() string {
+	switch d.Rule {
 	case RuleBelowMin:
 		return fmt.Sprintf("%d desired is below min_instances %d", d.Desired, d.MinInstances)
 	case RuleAboveMax:

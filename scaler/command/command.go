@@ -3,6 +3,7 @@ package command
 
 import (
 	"context"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -21,6 +22,8 @@ func Run(ctx context.Context, version string, args []string) error {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(gatewayCommand())
+	root.AddCommand(simulateCommand())
+	root.AddCommand(sessionCommands(time.Now)...)
 	root.SetArgs(args)
 	return root.ExecuteContext(ctx)
 }

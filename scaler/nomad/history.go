@@ -18,8 +18,18 @@ const (
 	metaDemand      = "nomadscale.demand"
 	metaUtilisation = "nomadscale.utilisation"
 	metaGoal        = "nomadscale.goal"
-	metaLastUp      = "nomadscale.last_up"
-	metaLastChange  = "nomadscale.last_change"
+	// The bounds are those of the policy with the override that was in force;
+	// metaOverride is when that expires.
+	metaMin      = "nomadscale.min"
+	metaMax      = "nomadscale.max"
+	metaBuffer   = "nomadscale.buffer"
+	metaOverride = "nomadscale.override_until"
+	// What was left of the cooldowns, whether or not the rule goes by them.
+	metaUpCooldown   = "nomadscale.up_cooldown"
+	metaDownCooldown = "nomadscale.down_cooldown"
+
+	metaLastUp     = "nomadscale.last_up"
+	metaLastChange = "nomadscale.last_change"
 	// metaDesired is the count before the change.
 	metaDesired = "nomadscale.desired"
 	// metaCount is the count after a change that was made past a deployment's
@@ -113,14 +123,26 @@ func metaInt(meta map[string]any, key string) (int, bool) {
 // actions before it.
 func Meta(d scaler.Decision, h History) map[string]any {
 	meta := map[string]any{
-		metaRule:        string(d.Rule),
-		metaDesired:     strconv.Itoa(d.Desired),
-		metaLoad:        round(d.Load),
-		metaDemand:      round(d.Demand),
-		metaUtilisation: round(d.Utilisation),
-		metaGoal:        strconv.Itoa(d.Goal),
+		metaRule:    string(d.Rule),
+		metaDesired: strconv.Itoa(d.Desired),
+		metaGoal:    strconv.Itoa(d.Goal),
+		metaMin:     strconv.Itoa(d.MinInstances),
+		metaMax:     strconv.Itoa(d.MaxInstances),
+		metaBuffer:  strconv.Itoa(d.BufferInstances),
 	}
-	for key, moment := range map[string]time.Time{metaLastUp: h.LastUp, metaLastChange: h.LastChange} {
+	if d.Known {
+		meta[metaLoad], meta[metaDemand], meta[metaUtilisation] = round(d.Load), round(d.Demand), round(d.Utilisation)
+	}
+	for key, left := range map[string]time.Duration{metaUpCooldown: d.UpCooldown, metaDownCooldown: d.DownCooldown} {
+		if left > 0 {
+			meta[key] = scaler.FormatDuration(left.Round(time.Second))
+		}
+	}
+	moments := map[string]time.Time{metaLastUp: h.LastUp, metaLastChange: h.LastChange}
+	if d.Override != nil {
+		moments[metaOverride] = d.Override.ExpiresAt
+	}
+	for key, moment := range moments {
 		if !moment.IsZero() {
 			meta[key] = moment.UTC().Format(time.RFC3339Nano)
 		}

@@ -172,6 +172,8 @@ type Written struct {
 	Job *api.Job
 	// Evaluation is the ID of the evaluation that places its allocations.
 	Evaluation string
+	// Warnings is what Nomad remarks on the specification, or "".
+	Warnings string
 }
 
 const (
@@ -183,7 +185,8 @@ const (
 
 // CreateJob writes a job that is not there yet, or that was stopped. The count
 // of the group is that of the specification, within the policy's bounds, or
-// else min_instances. It returns [ErrExists] when the job runs already.
+// else min_instances. It returns [ErrExists] when the job runs already. With an
+// error and a job, Nomad has taken the job, but it could not be read back.
 func (c *Client) CreateJob(ctx context.Context, d Declaration) (Written, error) {
 	return c.write(ctx, d, Declaration.create)
 }
@@ -216,15 +219,16 @@ func (c *Client) write(ctx context.Context, d Declaration, prepare func(Declarat
 		}
 		var response *api.JobRegisterResponse
 		if response, err = c.register(ctx, d, prepare); err == nil {
-			written, err = c.verify(ctx, d, response)
+			written = Written{Evaluation: response.EvalID, Warnings: response.Warnings}
+			written.Job, err = c.verify(ctx, d, response.JobModifyIndex)
 			// From now on the job is there, whoever has written it since.
 			prepare = Declaration.update
 		}
 	}
 	if err != nil {
-		return Written{}, fmt.Errorf("writing job %s in namespace %s: %w", *d.Job.ID, *d.Job.Namespace, err)
+		err = fmt.Errorf("writing job %s in namespace %s: %w", *d.Job.ID, *d.Job.Namespace, err)
 	}
-	return written, nil
+	return written, err
 }
 
 func (c *Client) register(ctx context.Context, d Declaration, prepare func(Declaration, *api.Job) (registration, error)) (*api.JobRegisterResponse, error) {
@@ -245,27 +249,28 @@ func (c *Client) register(ctx context.Context, d Declaration, prepare func(Decla
 	return response, refusal(err)
 }
 
-// verify reads back what a registration wrote. It returns [ErrConflict] when
-// something has overwritten more of it than the counts, or has left the count
-// outside of the bounds.
-func (c *Client) verify(ctx context.Context, d Declaration, response *api.JobRegisterResponse) (Written, error) {
+// verify reads back what a registration wrote at an index. It returns
+// [ErrConflict] when something has overwritten more of it than the counts, or
+// has left the count outside of the bounds. With an error the job is the
+// declared one.
+func (c *Client) verify(ctx context.Context, d Declaration, index uint64) (*api.Job, error) {
 	live, err := c.ReadJob(ctx, *d.Job.Namespace, *d.Job.ID)
 	if err != nil {
-		return Written{}, err
+		return d.Job, err
 	}
 	ours := live
-	if *live.JobModifyIndex != response.JobModifyIndex {
-		if ours, err = c.versionAt(ctx, live, response.JobModifyIndex); err != nil {
-			return Written{}, err
+	if *live.JobModifyIndex != index {
+		if ours, err = c.versionAt(ctx, live, index); err != nil {
+			return d.Job, err
 		}
 		if len(differences(Flatten(ours), Flatten(live))) > 0 {
-			return Written{}, ErrConflict
+			return d.Job, ErrConflict
 		}
 	}
 	if count, known := liveCount(live, d.Block.Policy.Group); !known || count < d.Block.Min || count > d.Block.Max {
-		return Written{}, ErrConflict
+		return d.Job, ErrConflict
 	}
-	return Written{Job: ours, Evaluation: response.EvalID}, nil
+	return ours, nil
 }
 
 // versionAt finds the version of a job that was written at an index.

@@ -31,6 +31,8 @@ type Agent struct {
 	// Client is nomadscale's client of it.
 	Client *nomad.Client
 
+	// rpc is where other agents reach it.
+	rpc     string
 	dir     string
 	command []string
 	cmd     *exec.Cmd
@@ -89,27 +91,13 @@ const (
 // Run starts an agent from a binary of Nomad and waits until it can place
 // tasks. The caller stops it.
 func Run(ctx context.Context, binary string, o Options) (*Agent, error) {
-	ports, err := freePorts(3)
+	ports, err := freePorts(agentPorts)
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{
-		Address: fmt.Sprintf("http://127.0.0.1:%d", ports[0]),
-		dir:     o.Dir,
-		command: []string{binary, "agent", "-config", filepath.Join(o.Dir, "agent.hcl")},
-	}
-	if !o.Durable {
-		a.command = append(a.command, "-dev")
-	}
-	config := fmt.Sprintf(agentConfig, filepath.Join(o.Dir, "data"), ports[0], ports[1], ports[2], ports[1], ports[2], o.ACL) + o.Config
-	if err := os.WriteFile(filepath.Join(o.Dir, "agent.hcl"), []byte(config), 0o600); err != nil {
-		return nil, fmt.Errorf("writing the agent's configuration: %w", err)
-	}
-	if err := a.spawn(); err != nil {
+	a, err := launch(binary, o, ports, fmt.Sprintf(serverConfig, 1, 1, "")+fmt.Sprintf(clientConfig, ""))
+	if err != nil {
 		return nil, err
-	}
-	if err := a.connect(); err != nil {
-		return nil, errors.Join(err, a.Stop())
 	}
 	if o.ACL {
 		if err := a.bootstrap(ctx); err != nil {
@@ -122,7 +110,33 @@ func Run(ctx context.Context, binary string, o Options) (*Agent, error) {
 	return a, nil
 }
 
-// The denied fingerprints ask addresses outside of the machine.
+// agentPorts is how many ports an agent listens on: http, rpc and serf.
+const agentPorts = 3
+
+// launch starts an agent in the roles that their configuration gives it.
+func launch(binary string, o Options, ports []int, roles string) (*Agent, error) {
+	a := &Agent{
+		Address: fmt.Sprintf("http://127.0.0.1:%d", ports[0]),
+		rpc:     fmt.Sprintf("127.0.0.1:%d", ports[1]),
+		dir:     o.Dir,
+		command: []string{binary, "agent", "-config", filepath.Join(o.Dir, "agent.hcl")},
+	}
+	if !o.Durable {
+		a.command = append(a.command, "-dev")
+	}
+	config := fmt.Sprintf(agentConfig, filepath.Join(o.Dir, "data"), ports[0], ports[1], ports[2], ports[1], ports[2], o.ACL) + roles + o.Config
+	if err := os.WriteFile(filepath.Join(o.Dir, "agent.hcl"), []byte(config), 0o600); err != nil {
+		return nil, fmt.Errorf("writing the agent's configuration: %w", err)
+	}
+	if err := a.connect(); err != nil {
+		return nil, err
+	}
+	if err := a.spawn(); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
 const agentConfig = `
 data_dir   = %q
 bind_addr  = "127.0.0.1"
@@ -140,13 +154,30 @@ advertise {
   rpc  = "127.0.0.1:%d"
   serf = "127.0.0.1:%d"
 }
+plugin "raw_exec" {
+  config { enabled = true }
+}
+consul { client_auto_join = false }
+acl { enabled = %t }
+`
+
+// serverConfig is that of one of a number of servers with a patience in electing
+// a leader, and the addresses of all.
+const serverConfig = `
 server {
   enabled          = true
-  bootstrap_expect = 1
-  raft_multiplier  = 1
+  bootstrap_expect = %d
+  raft_multiplier  = %d
+  server_join { retry_join = [%s] }
 }
+`
+
+// clientConfig is that of a client of the servers at some addresses, or of the
+// agent's own. The denied fingerprints ask addresses outside of the machine.
+const clientConfig = `
 client {
   enabled             = true
+  servers             = [%s]
   network_interface   = "lo"
   cpu_total_compute   = 100000
   memory_total_mb     = 100000
@@ -156,11 +187,6 @@ client {
     "fingerprint.denylist" = "env_aws,env_gce,env_azure,env_digitalocean,consul,vault"
   }
 }
-plugin "raw_exec" {
-  config { enabled = true }
-}
-consul { client_auto_join = false }
-acl { enabled = %t }
 `
 
 func (a *Agent) spawn() error {
@@ -272,6 +298,12 @@ func (a *Agent) Stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	err := a.StopJobs(ctx)
+	a.end(ctx)
+	return err
+}
+
+// end ends the agent and releases what it mounted.
+func (a *Agent) end(ctx context.Context) {
 	_ = a.cmd.Process.Signal(os.Interrupt)
 	select {
 	case <-a.exited:
@@ -279,7 +311,6 @@ func (a *Agent) Stop() error {
 		a.Kill()
 	}
 	a.unmount()
-	return err
 }
 
 // StopJobs purges every job and waits until nothing of it runs. Shutdown delays

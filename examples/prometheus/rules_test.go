@@ -1,0 +1,217 @@
+package prometheus_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
+)
+
+const soon = 30 * time.Second
+
+// The real Prometheus takes the rules, every metric that they name is one of the
+// real parts', and the loss of Nomad raises the alerts that are about it.
+func TestRules(t *testing.T) {
+	cluster := nomadtest.Start(t, nomadtest.Options{Durable: true})
+	dir := t.TempDir()
+	plugins := filepath.Join(dir, "plugins")
+	binary := nomadtest.Binary(t, plugins)
+	requests, gateway, agent, prometheus := address(t), address(t), address(t), address(t)
+	run(t, cluster, binary, "gateway", "--listen", requests, "--admin-listen", gateway)
+	run(t, cluster, nomadtest.Tool(t, "nomad-autoscaler"), "agent", "-config", write(t, dir, "agent.hcl", fmt.Sprintf(`
+plugin_dir = %q
+http {
+  bind_address = "127.0.0.1"
+  bind_port    = %s
+}
+telemetry {
+  prometheus_metrics = true
+  disable_hostname   = true
+}
+strategy "nomadscale" {
+  driver = "nomadscale"
+  args   = ["strategy"]
+}
+apm "nomadscale" {
+  driver = "nomadscale"
+  args   = ["apm"]
+  config = {
+    gateways = "http://%s"
+  }
+}
+`, plugins, agent[strings.Index(agent, ":")+1:], gateway)))
+	rules, err := filepath.Abs("rules.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, cluster, nomadtest.Tool(t, "prometheus"), "--web.listen-address", prometheus, "--storage.tsdb.path", filepath.Join(dir, "data"),
+		"--config.file", write(t, dir, "prometheus.yml", fmt.Sprintf(`
+global:
+  scrape_interval: 1s
+  evaluation_interval: 1s
+rule_files: [%q]
+scrape_configs:
+  - job_name: nomadscale-gateway
+    static_configs: [{targets: [%q]}]
+  - job_name: nomad-autoscaler
+    metrics_path: /v1/metrics
+    params: {format: [prometheus]}
+    static_configs: [{targets: [%q]}]
+`, rules, gateway, agent)))
+
+	// raised is below its minimum; so is stuck, which a deployment keeps there.
+	raised, stuck := below(t, "raised"), below(t, "stuck")
+	stuck.Update = &api.UpdateStrategy{MaxParallel: new(1), MinHealthyTime: new(10 * time.Minute), HealthyDeadline: new(11 * time.Minute), ProgressDeadline: new(12 * time.Minute)}
+	cluster.Register(t, raised)
+	cluster.Register(t, stuck)
+	// asleep is started by a request, and never answers.
+	asleep := nomadtest.Policy(t, "asleep", scaler.Document{"min_instances": "0", "start_timeout": "1s"})
+	cluster.Register(t, nomadtest.Job(asleep))
+	nomadtest.Eventually(t, soon, "a request that is turned away", func() bool {
+		return status(t, "http://"+requests+"/apps/"+asleep.App()+"/") == http.StatusServiceUnavailable
+	})
+	nomadtest.Eventually(t, soon, "the agent's metrics in Prometheus", func() bool {
+		return slices.Contains(names(t, prometheus), "nomad_autoscaler_scale_invoke_error_count")
+	})
+
+	cluster.Kill()
+	for _, alert := range []string{"NomadscaleGatewayWithoutNomad", "NomadscaleAgentHasNoPolicies"} {
+		nomadtest.Eventually(t, 2*soon, "the alert "+alert, func() bool { return states(t, prometheus)[alert] != "inactive" })
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*soon)
+	defer cancel()
+	if err := cluster.Restart(ctx); err != nil {
+		t.Fatal(err)
+	}
+
+	text, err := os.ReadFile("rules.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := names(t, prometheus)
+	for _, name := range regexp.MustCompile(`\b(nomadscale|nomad_autoscaler)_\w+`).FindAllString(string(text), -1) {
+		if !slices.Contains(known, name) {
+			t.Errorf("the rules name %s, which neither the gateway nor the agent exposes", name)
+		}
+	}
+	if want, got := strings.Count(string(text), "- alert:"), len(states(t, prometheus)); got != want {
+		t.Errorf("Prometheus evaluates %d alerts, want %d", got, want)
+	}
+}
+
+// below is a job below its policy's minimum.
+func below(t *testing.T, name string) *api.Job {
+	p := nomadtest.Policy(t, name, scaler.Document{"min_instances": "2", "max_instances": "3"})
+	block := nomad.NewBlock(p)
+	block.Min, block.EvaluationInterval = 1, 500*time.Millisecond
+	job := nomadtest.Job(p)
+	*job.TaskGroups[0].Count = 1
+	job.TaskGroups[0].Scaling = block.Render()
+	return job
+}
+
+// states are those of the alerts. A rule that cannot be evaluated fails the test.
+func states(t *testing.T, prometheus string) map[string]string {
+	t.Helper()
+	var answer struct {
+		Data struct {
+			Groups []struct {
+				Rules []struct{ Name, State, LastError string }
+			}
+		}
+	}
+	get(t, "http://"+prometheus+"/api/v1/rules?type=alert", &answer)
+	all := make(map[string]string)
+	for _, group := range answer.Data.Groups {
+		for _, rule := range group.Rules {
+			all[rule.Name] = rule.State
+			if rule.LastError != "" {
+				t.Errorf("%s: %s", rule.Name, rule.LastError)
+			}
+		}
+	}
+	return all
+}
+
+// names are those of the metrics that Prometheus has.
+func names(t *testing.T, prometheus string) []string {
+	t.Helper()
+	var answer struct{ Data []string }
+	get(t, "http://"+prometheus+"/api/v1/label/__name__/values", &answer)
+	return answer.Data
+}
+
+// get reads an answer, once there is one.
+func get(t *testing.T, url string, answer any) {
+	t.Helper()
+	nomadtest.Eventually(t, soon, "an answer of "+url, func() bool {
+		response, err := http.Get(url)
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		return response.StatusCode == http.StatusOK && json.NewDecoder(response.Body).Decode(answer) == nil
+	})
+}
+
+func status(t *testing.T, url string) int {
+	t.Helper()
+	response, err := http.Get(url)
+	if err != nil {
+		return 0
+	}
+	response.Body.Close()
+	return response.StatusCode
+}
+
+func address(t *testing.T) string {
+	t.Helper()
+	return fmt.Sprintf("127.0.0.1:%d", nomadtest.FreePort(t))
+}
+
+func write(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// run runs a program beside a Nomad until the test ends.
+func run(t *testing.T, cluster *nomadtest.Agent, command ...string) {
+	t.Helper()
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Env = append(os.Environ(), "NOMAD_ADDR="+cluster.Address)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait()
+		if t.Failed() {
+			out, _ := os.ReadFile(log.Name())
+			t.Logf("the end of the log of %s:\n%s", filepath.Base(command[0]), out[max(0, len(out)-4000):])
+		}
+	})
+}

@@ -1,0 +1,14 @@
+terraform {
+  required_providers {
+    nomadscale = {
+      source = "nomadscale/nomadscale"
+    }
+  }
+}
+
+# Without arguments it takes NOMAD_ADDR, NOMAD_TOKEN and the other NOMAD_*
+# variables.
+provider "nomadscale" {
+  address = "https://nomad.example.com:4646"
+  region  = "global"
+}

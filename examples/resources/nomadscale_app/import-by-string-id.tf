@@ -1,0 +1,4 @@
+import {
+  to = nomadscale_app.images
+  id = "default/images/api"
+}

@@ -1,0 +1,241 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+)
+
+// explanation is why an app has the count that it has.
+type explanation struct {
+	appStatus
+	// Answer says it in a sentence, and Notes what there is to know beside it,
+	// and to do.
+	Answer string   `json:"answer"`
+	Notes  []string `json:"notes"`
+	// LoadError is why the load is not known.
+	LoadError string `json:"load_error,omitempty"`
+	// Deployment is why a deployment keeps the count from being changed.
+	Deployment string `json:"deployment,omitempty"`
+	// Decision is what is decided now; null when nothing is.
+	Decision *decisionStatus `json:"decision"`
+}
+
+// decisionStatus is a decision with what it goes by.
+type decisionStatus struct {
+	Rule      scaler.Rule      `json:"rule"`
+	Direction scaler.Direction `json:"direction"`
+	Count     int              `json:"count"`
+	Reason    string           `json:"reason"`
+	// Demand and Utilisation are null when the load is not known.
+	Demand      *float64 `json:"demand"`
+	Utilisation *float64 `json:"utilisation"`
+	// Goal is the count that the load calls for.
+	Goal               int     `json:"goal"`
+	Target             float64 `json:"target"`
+	ScaleUpThreshold   float64 `json:"scale_up_threshold"`
+	ScaleDownThreshold float64 `json:"scale_down_threshold"`
+	// The cooldowns are what is left of them.
+	UpCooldownSeconds   float64 `json:"up_cooldown_seconds"`
+	DownCooldownSeconds float64 `json:"down_cooldown_seconds"`
+}
+
+func whyCommand(s *session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "why <namespace>/<job>/<group>",
+		Short: "Say why an app has, or has not, scaled",
+		Long: `Say why an app has, or has not, scaled: it reads the policy, the counts, the
+history, the override and the load as they are now, and decides as the autoscaler
+and the gateway do. It changes nothing.
+
+` + gatewayHelp + `
+
+With --json: what nomadscale status says of the app, and answer, notes, load_error
+and deployment (why a deployment keeps the count from being changed); decision with
+rule, direction, count, reason, demand, utilisation (null when the load is not
+known), goal, target, scale_up_threshold, scale_down_threshold, and with
+up_cooldown_seconds and down_cooldown_seconds, which are left of the cooldowns. It
+is null when nothing is decided.
+
+` + nomadHelp,
+		Args: cobra.ExactArgs(1),
+		RunE: s.run(func(ctx context.Context, cmd *cobra.Command, args []string) error {
+			app, err := nomad.ParseTarget(args[0])
+			if err != nil {
+				return err
+			}
+			e, err := s.explain(ctx, app)
+			if err != nil {
+				return err
+			}
+			if s.json {
+				return writeJSON(cmd.OutOrStdout(), e)
+			}
+			return s.printExplanation(cmd.OutOrStdout(), e)
+		}),
+	}
+	s.jsonFlag(cmd)
+	s.gatewayFlags(cmd)
+	return cmd
+}
+
+func (s *session) explain(ctx context.Context, app nomad.Target) (explanation, error) {
+	d, err := s.nomad.Describe(ctx, app)
+	if errors.Is(err, nomad.ErrNotFound) || errors.Is(err, nomad.ErrNoGroup) {
+		return explanation{}, fmt.Errorf("%w\nnomadscale status lists the apps, and nomad job status -namespace=%s the jobs", err, app.Namespace)
+	}
+	if err != nil {
+		return explanation{}, err
+	}
+	now, p := s.now(), d.Block.Policy
+	e := explanation{Notes: []string{}, appStatus: appStatus{
+		App: app.String(), Stopped: d.Status.Stopped, Desired: d.Status.Desired, Running: d.Status.Running,
+		LastAction: newActionStatus(d.Status.History.LastAction),
+	}}
+	if d.OverrideErr != nil {
+		e.note("Whether there is an override is not known: %v.", d.OverrideErr)
+	}
+	if d.Override != nil {
+		e.Override = newOverrideStatus(*d.Override, now)
+		if e.Override.State == stateIgnored {
+			e.note("Its override is ignored: %s.", strings.ReplaceAll(e.Override.Error, "\n", "; "))
+		}
+		p, _ = d.Override.Apply(p, now) // why not is noted
+	}
+	if d.BlockErr == nil {
+		s.decide(ctx, &e, p, d)
+	} else {
+		e.withoutPolicy(d)
+	}
+	return e, nil
+}
+
+// decide makes the decision that the autoscaler would make now.
+func (s *session) decide(ctx context.Context, e *explanation, p scaler.Policy, d nomad.Description) {
+	series, err := s.series(ctx, d.Block)
+	if err != nil {
+		e.LoadError = err.Error()
+	}
+	history := d.Status.History
+	decision := scaler.Decide(p, scaler.Observation{
+		Now: s.now(), Desired: d.Status.Desired, Series: series, LastUp: history.LastUp, LastChange: history.LastChange,
+	})
+	e.decided(p, d, decision)
+	e.answer(d, decision)
+}
+
+// series is the load as the autoscaler sees it.
+func (s *session) series(ctx context.Context, b nomad.Block) ([]scaler.Sample, error) {
+	if b.Source != nomad.Driver {
+		return nil, fmt.Errorf("it comes from the autoscaler's source %s, which is not asked here", b.Source)
+	}
+	gateways, err := s.load()
+	if err != nil {
+		return nil, err
+	}
+	return gateways.Series(ctx, b.Policy.App(), b.Policy.Metric, b.QueryWindow())
+}
+
+func (e *explanation) note(format string, args ...any) {
+	e.Notes = append(e.Notes, fmt.Sprintf(format, args...))
+}
+
+// withoutPolicy explains an app that nothing scales.
+func (e *explanation) withoutPolicy(d nomad.Description) {
+	e.Error = d.BlockErr.Error()
+	wrong := strings.ReplaceAll(e.Error, "\n", "; ")
+	if errors.Is(d.BlockErr, nomad.ErrNotFound) {
+		e.Answer = fmt.Sprintf("Nothing scales %s: it has no nomadscale policy (%s).", e.App, wrong)
+		e.note("Give it one: nomadscale_app in Terraform, or a scaling block with the strategy %q in the job.", nomad.Driver)
+		return
+	}
+	e.Answer = fmt.Sprintf("%s stays at %d: its policy cannot be used: %s.", e.App, e.Desired, wrong)
+	e.note("Mend the value where the policy is declared. Until then the autoscaler changes nothing, and a gateway goes by the last policy that it could use.")
+}
+
+// decided takes over a decision.
+func (e *explanation) decided(p scaler.Policy, d nomad.Description, decision scaler.Decision) {
+	e.Enabled, e.Metric = p.Enabled, p.Metric
+	e.MinInstances, e.MaxInstances, e.BufferInstances = p.MinInstances, p.MaxInstances, p.BufferInstances
+	e.NextUp, e.NextDown = nextActions(p, d.Status, decision)
+	e.Decision = &decisionStatus{
+		Rule: decision.Rule, Direction: decision.Direction, Count: decision.Count, Reason: decision.Reason(),
+		Goal: decision.Goal, Target: p.Target, ScaleUpThreshold: p.ScaleUpThreshold, ScaleDownThreshold: p.ScaleDownThreshold,
+		UpCooldownSeconds: decision.UpCooldown.Seconds(), DownCooldownSeconds: decision.DownCooldown.Seconds(),
+	}
+	if decision.Known {
+		e.Load, e.Decision.Demand, e.Decision.Utilisation = &decision.Load, &decision.Demand, &decision.Utilisation
+	}
+	if d.Deployment != nil {
+		e.Deployment = d.Deployment.Error()
+	}
+}
+
+// answer says why, and what to do when that is not what was meant.
+func (e *explanation) answer(d nomad.Description, decision scaler.Decision) {
+	if e.LoadError != "" {
+		e.note("The load is not known here: %s.", e.LoadError)
+	}
+	switch {
+	case d.Status.Stopped:
+		e.Answer = fmt.Sprintf("%s is stopped, and a job that is stopped does not scale.", e.App)
+		e.note("Start it with: nomad job start -namespace=%s %s", d.Target.Namespace, d.Target.Job)
+	case decision.Rule == scaler.RuleNoData && d.Block.Source != nomad.Driver:
+		e.Answer = fmt.Sprintf("%s is at %d, and only the autoscaler can tell why: the load is not asked here.", e.App, e.Desired)
+		e.note("The autoscaler logs every decision with its reason at log_level debug; the last action has one too.")
+	case decision.Rule == scaler.RuleNoData:
+		e.Answer = fmt.Sprintf("%s stays at %d: %s.", e.App, e.Desired, decision.Reason())
+		e.note("If the gateways cannot be reached from here alone, name them with --gateway; if from the autoscaler neither, nothing scales until they are back.")
+	case decision.Direction == scaler.None:
+		e.Answer = fmt.Sprintf("%s stays at %d: %s.", e.App, e.Desired, decision.Reason())
+	case d.Deployment != nil:
+		e.Answer = fmt.Sprintf("%s is to go from %d to %d (%s), and waits: %v.", e.App, e.Desired, decision.Count, decision.Reason(), d.Deployment)
+		e.note("Look at the deployment with: nomad job deployments -namespace=%s %s", d.Target.Namespace, d.Target.Job)
+	default:
+		e.Answer = fmt.Sprintf("%s is about to go from %d to %d: %s.", e.App, e.Desired, decision.Count, decision.Reason())
+		e.note("The autoscaler evaluates every %s. If it stays at %d for longer, the autoscaler's log says why.", scaler.FormatDuration(d.Block.EvaluationInterval), e.Desired)
+	}
+	if decision.Rule == scaler.RuleDisabled && !d.Status.Stopped {
+		e.note("Enable it where the policy is declared: enabled in the scaling block, and in autoscaling in Terraform.")
+	}
+}
+
+func (s *session) printExplanation(out io.Writer, e explanation) error {
+	now := s.now()
+	fmt.Fprintf(out, "%s\n\n", e.Answer)
+	rows := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(rows, "  %s\t%s\n", name, fmt.Sprintf(format, args...))
+	}
+	row("count", "%d desired, %d running", e.Desired, e.Running)
+	if d := e.Decision; d != nil {
+		if e.Load != nil {
+			row("load", "%s, with %s for each instance", loadWords(e.Metric, e.Load), loadWords(e.Metric, &d.Target))
+			row("demand", "%s instances at 100 %%", short(*d.Demand))
+			row("utilisation", "%s %%; up above %s %%, down below %s %%", short(*d.Utilisation*100), short(d.ScaleUpThreshold*100), short(d.ScaleDownThreshold*100))
+			row("called for", "%d", d.Goal)
+		} else {
+			row("load", "not known")
+		}
+		row("bounds", "%d to %d, buffer %d", e.MinInstances, e.MaxInstances, e.BufferInstances)
+		row("next up", "%s", e.NextUp.describe())
+		row("next down", "%s", e.NextDown.describe())
+	}
+	row("override", "%s", e.Override.describe(now))
+	row("last action", "%s", e.LastAction.describe(now))
+	if err := rows.Flush(); err != nil {
+		return err
+	}
+	if len(e.Notes) > 0 {
+		fmt.Fprintf(out, "\n%s\n", strings.Join(e.Notes, "\n"))
+	}
+	return nil
+}

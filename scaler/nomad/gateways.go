@@ -1,0 +1,172 @@
+package nomad
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/load"
+)
+
+// GatewayService is the Nomad service by which gateways are found unless another
+// is named.
+const GatewayService = "nomadscale-gateway-admin"
+
+// Gateways asks every gateway for the load of apps and adds it up. A gateway
+// that does not answer makes the load unknown, for a missing gateway is not one
+// without load.
+type Gateways struct {
+	// Client finds the gateways by Service in Namespace, unless Addresses lists
+	// them: the URLs of their admin listeners.
+	Client             *Client
+	Service, Namespace string
+	Addresses          []string
+	// Token is the admin listeners' bearer token; "" sends none.
+	Token string
+	// HTTP is what asks; nil is the default client.
+	HTTP *http.Client
+}
+
+// ParseGateways reads the URLs of admin listeners, separated by commas or
+// spaces.
+func ParseGateways(list string) ([]string, error) {
+	var addresses []string
+	for _, address := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' }) {
+		u, err := url.Parse(address)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+			return nil, fmt.Errorf("%q: must be URLs such as http://10.0.0.1:9090, separated by commas", list)
+		}
+		addresses = append(addresses, strings.TrimSuffix(address, "/"))
+	}
+	return addresses, nil
+}
+
+// Series is the load of an app over the window that ends now.
+func (g *Gateways) Series(ctx context.Context, app string, metric scaler.Metric, window time.Duration) (load.Series, error) {
+	query := url.Values{"app": {app}, "metric": {string(metric)}, "window": {window.String()}}
+	reports, err := g.ask(ctx, "/v1/load?"+query.Encode())
+	if err != nil {
+		return nil, err
+	}
+	all := make([]load.Series, len(reports))
+	for i, report := range reports {
+		all[i] = report.Series
+	}
+	return load.Merge(all...), nil
+}
+
+// Loads is the load of every app now, in a metric that gateways measure. An app
+// that some gateway does not know is left out.
+func (g *Gateways) Loads(ctx context.Context) (map[string]Load, error) {
+	reports, err := g.ask(ctx, "/v1/load")
+	if err != nil {
+		return nil, err
+	}
+	sums := make(map[string]Load)
+	for app := range reports[0].Apps {
+		sum, known := Load{}, true
+		for _, report := range reports {
+			snapshot, ok := report.Apps[app]
+			known = known && ok
+			sum.RequestsPerMinute += snapshot.RequestsPerMinute
+			sum.Concurrency += snapshot.Concurrency
+		}
+		if known {
+			sums[app] = sum
+		}
+	}
+	return sums, nil
+}
+
+// Load is the load of an app at a moment, of all gateways together.
+type Load struct{ RequestsPerMinute, Concurrency int }
+
+// In is the load in a metric; false in one that gateways do not measure.
+func (l Load) In(metric scaler.Metric) (float64, bool) {
+	switch metric {
+	case scaler.RequestsPerMinute:
+		return float64(l.RequestsPerMinute), true
+	case scaler.Concurrency:
+		return float64(l.Concurrency), true
+	default:
+		return 0, false
+	}
+}
+
+// maxWhy bounds what is quoted of a gateway's refusal.
+const maxWhy = 200
+
+// loadReport is what a gateway answers.
+type loadReport struct {
+	Apps   map[string]load.Snapshot `json:"apps"`
+	Series load.Series              `json:"series"`
+}
+
+// ask asks all gateways at once. There is at least one report.
+func (g *Gateways) ask(ctx context.Context, path string) ([]loadReport, error) {
+	addresses, err := g.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	reports, errs := make([]loadReport, len(addresses)), make([]error, len(addresses))
+	var asked sync.WaitGroup
+	for i, address := range addresses {
+		asked.Go(func() { reports[i], errs[i] = g.askOne(ctx, address, path) })
+	}
+	asked.Wait()
+	return reports, errors.Join(errs...)
+}
+
+// find lists the gateways' admin listeners.
+func (g *Gateways) find(ctx context.Context) ([]string, error) {
+	if len(g.Addresses) > 0 {
+		return g.Addresses, nil
+	}
+	addresses, err := g.Client.ServiceAddresses(ctx, g.Namespace, g.Service)
+	if err != nil {
+		return nil, err
+	}
+	if len(addresses) == 0 {
+		return nil, fmt.Errorf("finding the gateways: there is no service %s in namespace %s", g.Service, g.Namespace)
+	}
+	for i, address := range addresses {
+		addresses[i] = "http://" + address
+	}
+	return addresses, nil
+}
+
+func (g *Gateways) askOne(ctx context.Context, address, path string) (loadReport, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address+path, nil)
+	if err != nil {
+		return loadReport{}, fmt.Errorf("asking the gateway at %s: %w", address, err)
+	}
+	if g.Token != "" {
+		request.Header.Set("Authorization", "Bearer "+g.Token)
+	}
+	client := g.HTTP
+	if client == nil {
+		client = http.DefaultClient
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return loadReport{}, fmt.Errorf("asking a gateway: %w", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		why, _ := io.ReadAll(io.LimitReader(response.Body, maxWhy))
+		return loadReport{}, fmt.Errorf("asking the gateway at %s: %s: %s", address, response.Status, strings.TrimSpace(string(why)))
+	}
+	var report loadReport
+	if err := json.NewDecoder(response.Body).Decode(&report); err != nil {
+		return loadReport{}, fmt.Errorf("reading the answer of the gateway at %s: %w", address, err)
+	}
+	return report, nil
+}

@@ -1,0 +1,119 @@
+package nomadtest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Servers is a cluster of several servers and a client, each an agent of its own.
+type Servers struct {
+	// Agent is the client. It runs the tasks, and its HTTP API passes on what is
+	// the servers' to answer.
+	*Agent
+
+	servers []*Agent
+}
+
+// StartServers runs a cluster of n servers until the test ends.
+func StartServers(t testing.TB, n int) *Servers {
+	t.Helper()
+	binary := Tool(t, "nomad")
+	// Not t.TempDir: paths of sockets under it would be too long.
+	root, err := os.MkdirTemp("", "nomad") //nolint:usetesting // as said above
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(root) })
+	ports, err := freePorts((n + 1) * agentPorts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// addresses are those of the servers' nth port.
+	addresses := func(nth int) string {
+		var list []string
+		for i := range n {
+			list = append(list, fmt.Sprintf("\"127.0.0.1:%d\"", ports[i*agentPorts+nth]))
+		}
+		return strings.Join(list, ", ")
+	}
+	start := func(i int, name, roles string) *Agent {
+		dir := filepath.Join(root, name)
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		// Durable, since -dev would make every agent a cluster of its own.
+		o := Options{Dir: dir, Durable: true, Config: fmt.Sprintf("name = %q\n", name)}
+		a, err := launch(binary, o, ports[i*agentPorts:(i+1)*agentPorts], roles)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+			defer cancel()
+			a.end(ctx)
+			if t.Failed() {
+				t.Logf("the end of the log of %s:\n%s", name, a.Log(4000))
+			}
+		})
+		return a
+	}
+
+	s := new(Servers)
+	for i := range n {
+		s.servers = append(s.servers, start(i, fmt.Sprintf("server-%d", i), fmt.Sprintf(serverConfig, n, patience, addresses(2))))
+	}
+	s.Agent = start(n, "client", fmt.Sprintf(clientConfig, addresses(1)))
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	if err := s.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		if err := s.StopJobs(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// leader is the server that leads; nil when none does.
+func (s *Servers) leader() *Agent {
+	address, err := s.API.Status().Leader()
+	if err != nil {
+		return nil
+	}
+	for _, server := range s.servers {
+		if server.rpc == address {
+			return server
+		}
+	}
+	return nil
+}
+
+// KillLeader ends the server that leads at once, and returns when another does.
+func (s *Servers) KillLeader(t testing.TB) {
+	t.Helper()
+	var killed *Agent
+	Eventually(t, electionTimeout, "a leader", func() bool {
+		killed = s.leader()
+		return killed != nil
+	})
+	killed.Kill()
+	Eventually(t, electionTimeout, "another leader", func() bool {
+		leader := s.leader()
+		return leader != nil && leader != killed
+	})
+}
+
+const (
+	electionTimeout = 30 * time.Second
+	// patience keeps a busy machine from electing leaders without a need.
+	patience = 3
+)
