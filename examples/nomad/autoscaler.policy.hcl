@@ -8,4 +8,11 @@ namespace "*" {
     "scale-job",             # the agent: change the count
     "read-job",              # the count and the history; the apm finds the gateways
   ]
+
+  # The overrides of the apps.
+  variables {
+    path "nomadscale/overrides/*" {
+      capabilities = ["list", "read"]
+    }
+  }
 }

@@ -9,4 +9,11 @@ namespace "*" {
     "read-job",              # the count, the history, and the instances and their events
     "alloc-lifecycle",       # end a shutdown delay when the last request has ended
   ]
+
+  # The overrides of its apps.
+  variables {
+    path "nomadscale/overrides/*" {
+      capabilities = ["list", "read"]
+    }
+  }
 }

@@ -36,6 +36,10 @@ func (f *fakeNomad) WatchApps(ctx context.Context, _ func([]nomad.App), _ func(e
 
 func (f *fakeNomad) WatchInstances(ctx context.Context, _ nomad.InstanceWatcher) { <-ctx.Done() }
 
+func (f *fakeNomad) WatchOverrides(ctx context.Context, _ func([]nomad.AppOverride), _ func(error)) {
+	<-ctx.Done()
+}
+
 func (f *fakeNomad) Status(context.Context, scaler.Policy) (nomad.Status, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -60,6 +60,7 @@ type Config struct {
 type Nomad interface {
 	WatchApps(ctx context.Context, report func([]nomad.App), failed func(error))
 	WatchInstances(ctx context.Context, w nomad.InstanceWatcher)
+	WatchOverrides(ctx context.Context, report func([]nomad.AppOverride), failed func(error))
 	Status(ctx context.Context, p scaler.Policy) (nomad.Status, error)
 	Scale(ctx context.Context, p scaler.Policy, from nomad.Status, d scaler.Decision) error
 	EndDelay(ctx context.Context, allocation string) error
@@ -79,15 +80,17 @@ const (
 
 // Gateway routes requests to the instances of apps.
 type Gateway struct {
-	config  Config
-	log     *slog.Logger
-	now     func() time.Time
-	apps    *apps
-	metrics *metrics
-	prober  *prober
-	to      upstream
-	proxy   httputil.ReverseProxy
-	chain   handler
+	config Config
+	log    *slog.Logger
+	now    func() time.Time
+	apps   *apps
+	// overrides are what operators have changed for a while.
+	overrides *nomad.Overrides
+	metrics   *metrics
+	prober    *prober
+	to        upstream
+	proxy     httputil.ReverseProxy
+	chain     handler
 
 	listener, adminListener net.Listener
 
@@ -128,6 +131,7 @@ func New(config Config) (*Gateway, error) {
 	g.proxy = newProxy(g.to, config.Log)
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	g.apps = newApps(g)
+	g.overrides = nomad.NewOverrides(g.ignored)
 	g.metrics = newMetrics(g.apps)
 	g.chain = g.route(g.limit(g.count(g.hold(g.selection(g.forward)))))
 
@@ -139,6 +143,11 @@ func New(config Config) (*Gateway, error) {
 		return nil, errors.Join(fmt.Errorf("listening for administration: %w", err), g.listener.Close())
 	}
 	return g, nil
+}
+
+// ignored says what is wrong with an override; a zero target stands for all.
+func (g *Gateway) ignored(t nomad.Target, err error) {
+	g.log.Error("an override cannot be applied", "namespace", t.Namespace, "job", t.Job, "group", t.Group, "error", err)
 }
 
 // Address is where requests are taken.
@@ -154,6 +163,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	defer g.stop()
 	g.work.Go(func() { g.config.Nomad.WatchApps(g.ctx, g.apps.report, g.apps.failed) })
 	g.work.Go(func() { g.config.Nomad.WatchInstances(g.ctx, g.apps) })
+	g.work.Go(func() { g.config.Nomad.WatchOverrides(g.ctx, g.overrides.Report, g.overrides.Failed) })
 
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)

@@ -36,9 +36,10 @@ func (a *app) expected(now time.Time) int {
 	return max(a.desired, a.live)
 }
 
-// decide asks for the count. Only the newest sample matters on the way up, which
-// is the gateway's; the strategy plugin looks at the rest.
-func decide(p *scaler.Policy, now time.Time, desired int, load float64, lastUp time.Time) scaler.Decision {
+// decide asks for the count, with any override applied. Only the newest sample
+// matters on the way up, which is the gateway's; the strategy plugin looks at the
+// rest.
+func (a *app) decide(p *scaler.Policy, now time.Time, desired int, load float64, lastUp time.Time) scaler.Decision {
 	o := scaler.Observation{Now: now, Desired: desired, LastUp: lastUp}
 	switch {
 	case p.Metric != scaler.Custom:
@@ -48,7 +49,7 @@ func decide(p *scaler.Policy, now time.Time, desired int, load float64, lastUp t
 		// is some, a request does.
 		o.Series = []scaler.Sample{{Time: now, Value: math.SmallestNonzeroFloat64}}
 	}
-	return scaler.Decide(*p, o)
+	return scaler.Decide(a.gateway.overrides.Apply(*p, now), o)
 }
 
 // want grows the app if the load calls for more than is expected, and turns new
@@ -60,7 +61,7 @@ func (a *app) want(now time.Time) {
 		return
 	}
 	load, _ := a.demand(now)
-	d := decide(p, now, a.expected(now), load, time.Time{})
+	d := a.decide(p, now, a.expected(now), load, time.Time{})
 	a.pool.Fence(surplus(p, d))
 	if d.Direction == scaler.Up && !a.growing {
 		a.growing = true
@@ -183,7 +184,7 @@ func (a *app) needed(load float64) (*scaler.Policy, bool) {
 	defer a.mu.Unlock()
 	p, now := a.policy.Load(), a.gateway.now()
 	desired := a.expected(now)
-	d := decide(p, now, desired, a.pressing(now, desired, load), time.Time{})
+	d := a.decide(p, now, desired, a.pressing(now, desired, load), time.Time{})
 	a.growing = !a.removed && d.Direction == scaler.Up
 	return p, a.growing
 }
@@ -203,7 +204,7 @@ func (a *app) judge(p *scaler.Policy, status nomad.Status, load float64) scaler.
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.gateway.now()
-	d := decide(p, now, status.Desired, a.pressing(now, status.Desired, load), status.History.LastUp)
+	d := a.decide(p, now, status.Desired, a.pressing(now, status.Desired, load), status.History.LastUp)
 	a.gateway.metrics.decisions.WithLabelValues(a.name, string(d.Rule)).Inc()
 	a.desired, a.desiredAt = status.Desired, now
 	a.decisions.add(d, now)
