@@ -46,7 +46,7 @@ func TestOverride(t *testing.T) {
 		gateway.load(p, 500)
 		reaches(p, 2)
 		version := jobVersion(t, cluster, p)
-		set(p, scaler.Override{MaxInstances: new(6)}, 6*time.Second)
+		set(p, scaler.Override{MaxInstances: new(6)}, time.Hour)
 		action := reaches(p, 6)
 		if action.Rule != scaler.RuleUp || !strings.Contains(action.Reason, "max 6 by an override until") {
 			t.Errorf("the action was %+v, want one by rule up that names the override", action)
@@ -54,6 +54,7 @@ func TestOverride(t *testing.T) {
 		if got := jobVersion(t, cluster, p); got != version+1 {
 			t.Errorf("the job is at version %d after %d, want one more, for the count", got, version)
 		}
+		set(p, scaler.Override{MaxInstances: new(6)}, 2*time.Second)
 		action = reaches(p, 2)
 		if action.From != 6 || action.Rule != scaler.RuleAboveMax {
 			t.Errorf("the action was %+v, want 6 to 2 by rule above_max", action)

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -269,11 +268,8 @@ func (s simulation) print(w io.Writer, trials []simulate.Trial) error {
 		fmt.Fprintf(w, "%s %s\n\n", s.title(), s.conditions(trials))
 		return simulate.WriteTable(w, s.actions, trials...)
 	}
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
 	if len(trials) == 1 {
-		return encoder.Encode(map[string]simulate.Result{"policy": trials[0].Result})
+		return writeJSON(w, map[string]simulate.Result{"policy": trials[0].Result})
 	}
-	return encoder.Encode(simulate.Compare(trials[0].Result, trials[1].Result))
+	return writeJSON(w, simulate.Compare(trials[0].Result, trials[1].Result))
 }

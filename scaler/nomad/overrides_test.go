@@ -189,12 +189,13 @@ func TestWatchOverrides(t *testing.T) {
 		}
 	})
 
-	t.Run("learns of one within a second", func(t *testing.T) {
+	t.Run("learns of one at once", func(t *testing.T) {
 		target := wide(t, agent, "quick")
 		begin := time.Now()
 		set(t, agent, target, most(50))
 		w.await(t, target, 50)
-		if took := time.Since(begin); took > time.Second {
+		// A few milliseconds; the rest is for a machine that is busy.
+		if took := time.Since(begin); took > 3*time.Second {
 			t.Errorf("it took %s", took)
 		}
 		set(t, agent, target, most(40))

@@ -31,3 +31,17 @@ func BenchmarkYear(b *testing.B) {
 		})
 	}
 }
+
+// What a run takes from the heap is for its actions, not for its steps.
+func TestStepsDoNotAllocate(t *testing.T) {
+	p := policy(t, "min_instances", "0")
+	for _, load := range []string{"constant:0", "constant:80"} {
+		allocations := func(length time.Duration) float64 {
+			trace := shape(t, load, length)
+			return testing.AllocsPerRun(3, func() { run(t, p, trace, simulate.Options{}) })
+		}
+		if day, month := allocations(24*time.Hour), allocations(30*24*time.Hour); month > day {
+			t.Errorf("%s: %v allocations in a day, %v in a month", load, day, month)
+		}
+	}
+}

@@ -11,22 +11,25 @@ import (
 // WriteTable writes the figures and the first actions of one or two trials for
 // people. Its error is the writer's.
 func WriteTable(w io.Writer, actions int, trials ...Trial) error {
-	var b strings.Builder
-	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if len(trials) > 1 {
 		fmt.Fprintf(table, "\t%s\t%s\tdifference\n", trials[0].Name, trials[1].Name)
 	}
 	for _, row := range figureRows(trials) {
 		fmt.Fprintln(table, strings.Join(row, "\t"))
 	}
-	table.Flush()
+	if err := table.Flush(); err != nil || actions <= 0 {
+		return err
+	}
 	for _, t := range trials {
-		if actions > 0 {
-			writeActions(&b, t, actions, len(trials) > 1)
+		if len(trials) > 1 {
+			fmt.Fprintf(w, "\n%s:", t.Name)
+		}
+		if err := writeActions(w, t.Result, actions); err != nil {
+			return err
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return nil
 }
 
 // figureRows are the figures of one or two trials: the name, a value for each
@@ -47,23 +50,18 @@ func figureRows(trials []Trial) [][]string {
 	return rows
 }
 
-func writeActions(b *strings.Builder, t Trial, most int, named bool) {
-	b.WriteByte('\n')
-	if named {
-		fmt.Fprintf(b, "%s:\n", t.Name)
+func writeActions(w io.Writer, r Result, most int) error {
+	if len(r.Actions) == 0 {
+		_, err := fmt.Fprint(w, "\nno actions\n")
+		return err
 	}
-	actions := t.Result.Actions
-	if len(actions) == 0 {
-		b.WriteString("no actions\n")
-		return
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(table, "\ntime\tfrom\tto\trule\treason\n")
+	for _, a := range r.Actions[:min(most, len(r.Actions))] {
+		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\n", r.FormatTime(a.Time), a.From, a.To, a.Rule, a.Reason)
 	}
-	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "time\tfrom\tto\trule\treason")
-	for _, a := range actions[:min(most, len(actions))] {
-		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\n", t.Result.FormatTime(a.Time), a.From, a.To, a.Rule, a.Reason)
+	if more := len(r.Actions) - most; more > 0 {
+		fmt.Fprintf(table, "… and %d more\n", more)
 	}
-	table.Flush()
-	if more := len(actions) - most; more > 0 {
-		fmt.Fprintf(b, "… and %d more\n", more)
-	}
+	return table.Flush()
 }

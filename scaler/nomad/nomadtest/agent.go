@@ -197,7 +197,7 @@ func (a *Agent) spawn() error {
 	defer log.Close()
 	a.cmd = exec.Command(a.command[0], a.command[1:]...)
 	a.cmd.Stdout, a.cmd.Stderr = log, log
-	a.cmd.Env = environment()
+	a.cmd.Env = append(environment(), mark+"="+a.dir)
 	// Its own group, so that an interrupt from the keyboard does not reach it
 	// before the jobs are stopped.
 	a.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -302,14 +302,16 @@ func (a *Agent) Stop() error {
 	return err
 }
 
-// end ends the agent and releases what it mounted.
+// end ends the agent and all that it has started, and releases what it mounted.
 func (a *Agent) end(ctx context.Context) {
+	a.awaitTasks(ctx)
 	_ = a.cmd.Process.Signal(os.Interrupt)
 	select {
 	case <-a.exited:
 	case <-ctx.Done():
 		a.Kill()
 	}
+	a.killTasks()
 	a.unmount()
 }
 

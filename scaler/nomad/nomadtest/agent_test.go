@@ -2,6 +2,7 @@ package nomadtest_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
@@ -14,5 +15,22 @@ func TestStart(t *testing.T) {
 	}
 	if got := self.Member.Status; got != "alive" {
 		t.Errorf("the agent is %q, want alive", got)
+	}
+}
+
+// Nothing outlives an agent, even what Nomad has been told to forget.
+func TestNothingIsLeft(t *testing.T) {
+	var agent *nomadtest.Agent
+	t.Run("run", func(t *testing.T) {
+		agent = nomadtest.Start(t)
+		p := nomadtest.Policy(t, "stubborn", nil)
+		agent.Register(t, nomadtest.Job(p, "/bin/sh", "-c", "trap '' INT TERM; while true; do sleep 1; done"))
+		nomadtest.Eventually(t, 30*time.Second, "a running task", func() bool { return agent.Status(t, p).Running == 1 })
+		if _, _, err := agent.API.Jobs().Deregister(p.Job, true, nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if left := nomadtest.Left(agent); len(left) > 0 {
+		t.Errorf("the processes %v are left", left)
 	}
 }

@@ -1,0 +1,57 @@
+package nomadtest
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// A task of a job that was purged may run on for a while after Nomad has
+// forgotten it, and would outlive the agent. So whoever ends an agent looks at
+// the processes themselves: all that an agent starts inherit this variable. Where
+// there is no /proc to look into, Nomad's word has to do.
+const mark = "NOMADTEST_DIR"
+
+// awaitTasks waits a while until nothing runs that the agent has started.
+func (a *Agent) awaitTasks(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for len(a.started()) > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.exited:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// killTasks ends whatever the agent has left running.
+func (a *Agent) killTasks() {
+	for _, pid := range a.started() {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+// started are the processes that the agent has started, and those that they have.
+func (a *Agent) started() (pids []int) {
+	files, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, file := range files {
+		environ, err := os.ReadFile(file)
+		if err != nil || !bytes.Contains(environ, []byte(mark+"="+a.dir+"\x00")) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err == nil && pid != a.cmd.Process.Pid {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
