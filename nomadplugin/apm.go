@@ -16,6 +16,7 @@ import (
 	agent "github.com/hashicorp/nomad-autoscaler/sdk/helper/nomad"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -37,7 +38,7 @@ type APM struct {
 	log      hclog.Logger
 	now      func() time.Time
 	http     *http.Client
-	gateways atomic.Pointer[nomad.Gateways]
+	gateways atomic.Pointer[gateway.Fleet]
 }
 
 // NewAPM returns an APM that has no configuration yet.
@@ -54,14 +55,14 @@ func (a *APM) SetConfig(config map[string]string) error {
 	if err != nil {
 		return clean(err)
 	}
-	addresses, err := nomad.ParseGateways(config[keyGateways])
+	addresses, err := gateway.ParseAddresses(config[keyGateways])
 	if err != nil {
 		return clean(fmt.Errorf("%s = %w", keyGateways, err))
 	}
-	a.gateways.Store(&nomad.Gateways{
+	a.gateways.Store(&gateway.Fleet{
 		Client:    client,
 		Addresses: addresses,
-		Service:   orDefault(config[keyGatewayService], nomad.GatewayService),
+		Service:   orDefault(config[keyGatewayService], gateway.AdminService),
 		Namespace: orDefault(config[keyGatewayNamespace], defaultNamespace),
 		Token:     config[keyGatewayToken],
 		HTTP:      a.http,

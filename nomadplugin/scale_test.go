@@ -89,8 +89,10 @@ func thousandApps(b *testing.B, plugins, strategy, target string) []metric {
 	agentAfter, nomadAfter := a.usage(b), nomadUsage(b)
 	requests = between.requests.Load() - requests
 
+	output := a.output(b)
+	failed := strings.Count(output, "[ERROR]") + strings.Count(output, "holding the count")
 	count, late := 0, []time.Duration(nil)
-	for _, times := range evaluated(a.output(b)) {
+	for _, times := range evaluated(output) {
 		for i, at := range times {
 			if at.Before(from) || at.After(from.Add(measured)) {
 				continue
@@ -108,6 +110,7 @@ func thousandApps(b *testing.B, plugins, strategy, target string) []metric {
 	cpu := agentAfter.cpu - agentBefore.cpu
 	return []metric{
 		{"evaluations", float64(count), false},
+		{"failures", float64(failed), false},
 		{"lag_p50_ms", milliseconds(quantile(late, 0.5)), false},
 		{"lag_p99_ms", milliseconds(quantile(late, 0.99)), true},
 		{"took_p50_ms", milliseconds(quantile(took, 0.5)), true},

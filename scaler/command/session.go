@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -55,7 +56,7 @@ func (s *session) jsonFlag(cmd *cobra.Command) {
 func (s *session) gatewayFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&s.gateways, "gateway", "", "URLs of the gateways' admin listeners, separated by commas")
-	flags.StringVar(&s.service, "gateway-service", nomad.GatewayService, "Nomad service by which the gateways are found")
+	flags.StringVar(&s.service, "gateway-service", gateway.AdminService, "Nomad service by which the gateways are found")
 	flags.StringVar(&s.namespace, "gateway-namespace", "default", "namespace of that service")
 }
 
@@ -87,12 +88,12 @@ func (s *session) advise(err error) error {
 }
 
 // load is where the load of apps is asked for.
-func (s *session) load() (*nomad.Gateways, error) {
-	addresses, err := nomad.ParseGateways(s.gateways)
+func (s *session) load() (*gateway.Fleet, error) {
+	addresses, err := gateway.ParseAddresses(s.gateways)
 	if err != nil {
 		return nil, fmt.Errorf("--gateway %w", err)
 	}
-	return &nomad.Gateways{
+	return &gateway.Fleet{
 		Client: s.nomad, Addresses: addresses, Service: s.service, Namespace: s.namespace,
 		Token: os.Getenv(adminTokenVariable), HTTP: &http.Client{Timeout: gatewayTimeout},
 	}, nil

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -98,7 +99,7 @@ func (s *session) printStatus(ctx context.Context, cmd *cobra.Command, apps []no
 	if err != nil {
 		return err
 	}
-	loads, notes := map[string]nomad.Load{}, []string(nil)
+	loads, notes := map[string]gateway.FleetLoad{}, []string(nil)
 	if slices.ContainsFunc(apps, func(a nomad.App) bool { return a.Err == nil && a.Policy.Metric != scaler.Custom }) {
 		if loads, err = gateways.Loads(ctx); err != nil {
 			notes = append(notes, fmt.Sprintf("The load is not known: %v.", err))
@@ -135,7 +136,7 @@ func (s *session) printStatus(ctx context.Context, cmd *cobra.Command, apps []no
 }
 
 // status puts together what is known of an app.
-func (s *session) status(app nomad.App, status nomad.Status, err error, loads map[string]nomad.Load, override *nomad.AppOverride) appStatus {
+func (s *session) status(app nomad.App, status nomad.Status, err error, loads map[string]gateway.FleetLoad, override *nomad.AppOverride) appStatus {
 	now := s.now()
 	a := appStatus{
 		App: app.Name(), Stopped: status.Stopped, Desired: status.Desired, Running: status.Running,

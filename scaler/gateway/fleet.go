@@ -1,4 +1,4 @@
-package nomad
+package gateway
 
 import (
 	"context"
@@ -14,19 +14,20 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/load"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
-// GatewayService is the Nomad service by which gateways are found unless another
+// AdminService is the Nomad service by which gateways are found unless another
 // is named.
-const GatewayService = "nomadscale-gateway-admin"
+const AdminService = "nomadscale-gateway-admin"
 
-// Gateways asks every gateway for the load of apps and adds it up. A gateway
-// that does not answer makes the load unknown, for a missing gateway is not one
-// without load.
-type Gateways struct {
+// Fleet is all gateways together: it asks every one for the load of apps and
+// adds it up. A gateway that does not answer makes the load unknown, for a
+// missing gateway is not one without load.
+type Fleet struct {
 	// Client finds the gateways by Service in Namespace, unless Addresses lists
 	// them: the URLs of their admin listeners.
-	Client             *Client
+	Client             *nomad.Client
 	Service, Namespace string
 	Addresses          []string
 	// Token is the admin listeners' bearer token; "" sends none.
@@ -35,9 +36,9 @@ type Gateways struct {
 	HTTP *http.Client
 }
 
-// ParseGateways reads the URLs of admin listeners, separated by commas or
+// ParseAddresses reads the URLs of admin listeners, separated by commas or
 // spaces.
-func ParseGateways(list string) ([]string, error) {
+func ParseAddresses(list string) ([]string, error) {
 	var addresses []string
 	for _, address := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' }) {
 		u, err := url.Parse(address)
@@ -50,9 +51,9 @@ func ParseGateways(list string) ([]string, error) {
 }
 
 // Series is the load of an app over the window that ends now.
-func (g *Gateways) Series(ctx context.Context, app string, metric scaler.Metric, window time.Duration) (load.Series, error) {
+func (f *Fleet) Series(ctx context.Context, app string, metric scaler.Metric, window time.Duration) (load.Series, error) {
 	query := url.Values{"app": {app}, "metric": {string(metric)}, "window": {window.String()}}
-	reports, err := g.ask(ctx, "/v1/load?"+query.Encode())
+	reports, err := f.ask(ctx, "/v1/load?"+query.Encode())
 	if err != nil {
 		return nil, err
 	}
@@ -65,14 +66,14 @@ func (g *Gateways) Series(ctx context.Context, app string, metric scaler.Metric,
 
 // Loads is the load of every app now, in a metric that gateways measure. An app
 // that some gateway does not know is left out.
-func (g *Gateways) Loads(ctx context.Context) (map[string]Load, error) {
-	reports, err := g.ask(ctx, "/v1/load")
+func (f *Fleet) Loads(ctx context.Context) (map[string]FleetLoad, error) {
+	reports, err := f.ask(ctx, "/v1/load")
 	if err != nil {
 		return nil, err
 	}
-	sums := make(map[string]Load)
+	sums := make(map[string]FleetLoad)
 	for app := range reports[0].Apps {
-		sum, known := Load{}, true
+		sum, known := FleetLoad{}, true
 		for _, report := range reports {
 			snapshot, ok := report.Apps[app]
 			known = known && ok
@@ -86,11 +87,11 @@ func (g *Gateways) Loads(ctx context.Context) (map[string]Load, error) {
 	return sums, nil
 }
 
-// Load is the load of an app at a moment, of all gateways together.
-type Load struct{ RequestsPerMinute, Concurrency int }
+// FleetLoad is the load of an app at a moment, of all gateways together.
+type FleetLoad struct{ RequestsPerMinute, Concurrency int }
 
 // In is the load in a metric; false in one that gateways do not measure.
-func (l Load) In(metric scaler.Metric) (float64, bool) {
+func (l FleetLoad) In(metric scaler.Metric) (float64, bool) {
 	switch metric {
 	case scaler.RequestsPerMinute:
 		return float64(l.RequestsPerMinute), true
@@ -104,38 +105,32 @@ func (l Load) In(metric scaler.Metric) (float64, bool) {
 // maxWhy bounds what is quoted of a gateway's refusal.
 const maxWhy = 200
 
-// loadReport is what a gateway answers.
-type loadReport struct {
-	Apps   map[string]load.Snapshot `json:"apps"`
-	Series load.Series              `json:"series"`
-}
-
 // ask asks all gateways at once. There is at least one report.
-func (g *Gateways) ask(ctx context.Context, path string) ([]loadReport, error) {
-	addresses, err := g.find(ctx)
+func (f *Fleet) ask(ctx context.Context, path string) ([]LoadReport, error) {
+	addresses, err := f.find(ctx)
 	if err != nil {
 		return nil, err
 	}
-	reports, errs := make([]loadReport, len(addresses)), make([]error, len(addresses))
+	reports, errs := make([]LoadReport, len(addresses)), make([]error, len(addresses))
 	var asked sync.WaitGroup
 	for i, address := range addresses {
-		asked.Go(func() { reports[i], errs[i] = g.askOne(ctx, address, path) })
+		asked.Go(func() { reports[i], errs[i] = f.askOne(ctx, address, path) })
 	}
 	asked.Wait()
 	return reports, errors.Join(errs...)
 }
 
 // find lists the gateways' admin listeners.
-func (g *Gateways) find(ctx context.Context) ([]string, error) {
-	if len(g.Addresses) > 0 {
-		return g.Addresses, nil
+func (f *Fleet) find(ctx context.Context) ([]string, error) {
+	if len(f.Addresses) > 0 {
+		return f.Addresses, nil
 	}
-	addresses, err := g.Client.ServiceAddresses(ctx, g.Namespace, g.Service)
+	addresses, err := f.Client.ServiceAddresses(ctx, f.Namespace, f.Service)
 	if err != nil {
 		return nil, err
 	}
 	if len(addresses) == 0 {
-		return nil, fmt.Errorf("finding the gateways: there is no service %s in namespace %s", g.Service, g.Namespace)
+		return nil, fmt.Errorf("finding the gateways: there is no service %s in namespace %s", f.Service, f.Namespace)
 	}
 	for i, address := range addresses {
 		addresses[i] = "http://" + address
@@ -143,30 +138,30 @@ func (g *Gateways) find(ctx context.Context) ([]string, error) {
 	return addresses, nil
 }
 
-func (g *Gateways) askOne(ctx context.Context, address, path string) (loadReport, error) {
+func (f *Fleet) askOne(ctx context.Context, address, path string) (LoadReport, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address+path, nil)
 	if err != nil {
-		return loadReport{}, fmt.Errorf("asking the gateway at %s: %w", address, err)
+		return LoadReport{}, fmt.Errorf("asking the gateway at %s: %w", address, err)
 	}
-	if g.Token != "" {
-		request.Header.Set("Authorization", "Bearer "+g.Token)
+	if f.Token != "" {
+		request.Header.Set("Authorization", "Bearer "+f.Token)
 	}
-	client := g.HTTP
+	client := f.HTTP
 	if client == nil {
 		client = http.DefaultClient
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return loadReport{}, fmt.Errorf("asking a gateway: %w", err)
+		return LoadReport{}, fmt.Errorf("asking a gateway: %w", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		why, _ := io.ReadAll(io.LimitReader(response.Body, maxWhy))
-		return loadReport{}, fmt.Errorf("asking the gateway at %s: %s: %s", address, response.Status, strings.TrimSpace(string(why)))
+		return LoadReport{}, fmt.Errorf("asking the gateway at %s: %s: %s", address, response.Status, strings.TrimSpace(string(why)))
 	}
-	var report loadReport
+	var report LoadReport
 	if err := json.NewDecoder(response.Body).Decode(&report); err != nil {
-		return loadReport{}, fmt.Errorf("reading the answer of the gateway at %s: %w", address, err)
+		return LoadReport{}, fmt.Errorf("reading the answer of the gateway at %s: %w", address, err)
 	}
 	return report, nil
 }

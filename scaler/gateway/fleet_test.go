@@ -1,4 +1,4 @@
-package nomad_test
+package gateway_test
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -46,7 +46,7 @@ func speaker(t *testing.T, apps map[string]int) string {
 func TestGatewaysAddUp(t *testing.T) {
 	one := speaker(t, map[string]int{"default/web/app": 30, "default/new/app": 1})
 	two := speaker(t, map[string]int{"default/web/app": 12})
-	g := nomad.Gateways{Addresses: []string{one, two}, Token: "secret"}
+	g := gateway.Fleet{Addresses: []string{one, two}, Token: "secret"}
 
 	series, err := g.Series(t.Context(), "default/web/app", scaler.RequestsPerMinute, time.Minute)
 	if err != nil || len(series) == 0 || series[len(series)-1].Value != 42 {
@@ -73,12 +73,12 @@ func TestGatewaysAddUp(t *testing.T) {
 func TestGatewaysThatDoNotAnswerMakeTheLoadUnknown(t *testing.T) {
 	one := speaker(t, map[string]int{"default/web/app": 30})
 	for name, test := range map[string]struct {
-		gateways nomad.Gateways
+		gateways gateway.Fleet
 		want     string
 	}{
-		"one that is gone":           {nomad.Gateways{Addresses: []string{one, "http://127.0.0.1:1"}, Token: "secret"}, "asking a gateway"},
-		"one with another token":     {nomad.Gateways{Addresses: []string{one}, Token: "wrong"}, "401 Unauthorized: the admin token is needed"},
-		"one that knows no such app": {nomad.Gateways{Addresses: []string{one, speaker(t, nil)}, Token: "secret"}, "404 Not Found: there is no such app"},
+		"one that is gone":           {gateway.Fleet{Addresses: []string{one, "http://127.0.0.1:1"}, Token: "secret"}, "asking a gateway"},
+		"one with another token":     {gateway.Fleet{Addresses: []string{one}, Token: "wrong"}, "401 Unauthorized: the admin token is needed"},
+		"one that knows no such app": {gateway.Fleet{Addresses: []string{one, speaker(t, nil)}, Token: "secret"}, "404 Not Found: there is no such app"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			series, err := test.gateways.Series(t.Context(), "default/web/app", scaler.Concurrency, time.Minute)
@@ -91,7 +91,7 @@ func TestGatewaysThatDoNotAnswerMakeTheLoadUnknown(t *testing.T) {
 
 func TestGatewaysAreFoundByTheirService(t *testing.T) {
 	agent := nomadtest.Start(t)
-	g := nomad.Gateways{Client: agent.Client, Service: nomad.GatewayService, Namespace: "default", Token: "secret"}
+	g := gateway.Fleet{Client: agent.Client, Service: gateway.AdminService, Namespace: "default", Token: "secret"}
 	const none = "there is no service nomadscale-gateway-admin in namespace default"
 	if _, err := g.Loads(t.Context()); err == nil || !strings.Contains(err.Error(), none) {
 		t.Errorf("error %v, want %q", err, none)
@@ -100,24 +100,24 @@ func TestGatewaysAreFoundByTheirService(t *testing.T) {
 	var services []*api.Service
 	for _, address := range []string{speaker(t, map[string]int{"default/web/app": 3}), speaker(t, map[string]int{"default/web/app": 4})} {
 		port := address[strings.LastIndexByte(address, ':')+1:]
-		services = append(services, &api.Service{Name: nomad.GatewayService, Provider: "nomad", Address: "127.0.0.1", AddressMode: "auto", PortLabel: port})
+		services = append(services, &api.Service{Name: gateway.AdminService, Provider: "nomad", Address: "127.0.0.1", AddressMode: "auto", PortLabel: port})
 	}
 	job := nomadtest.Job(nomadtest.Policy(t, "gateway", nil))
 	job.TaskGroups[0].Services = services
 	agent.Register(t, job)
-	nomadtest.Eventually(t, soon, "the load of both gateways", func() bool {
+	nomadtest.Eventually(t, time.Minute, "the load of both gateways", func() bool {
 		loads, err := g.Loads(t.Context())
 		return err == nil && loads["default/web/app"].RequestsPerMinute == 7
 	})
 }
 
-func TestParseGateways(t *testing.T) {
-	got, err := nomad.ParseGateways("http://10.0.0.1:9090/, https://gateway.example")
+func TestParseFleet(t *testing.T) {
+	got, err := gateway.ParseAddresses("http://10.0.0.1:9090/, https://gateway.example")
 	if err != nil || len(got) != 2 || got[0] != "http://10.0.0.1:9090" || got[1] != "https://gateway.example" {
 		t.Errorf("the gateways are %q, %v", got, err)
 	}
 	for _, list := range []string{"10.0.0.1:9090", "ftp://10.0.0.1", "http://"} {
-		if got, err := nomad.ParseGateways(list); err == nil {
+		if got, err := gateway.ParseAddresses(list); err == nil {
 			t.Errorf("%q became %q", list, got)
 		}
 	}
