@@ -71,8 +71,9 @@ func (c *Client) rollout(ctx context.Context, job *api.Job) error {
 	return c.sameSpecification(ctx, job)
 }
 
-// sameSpecification returns an [ErrLocked] unless every allocation that is to
-// run has the job's newest specification: then nothing is being rolled out.
+// sameSpecification returns an [ErrLocked] unless the version that brought the
+// job's newest specification has been rolled out, and every allocation that is
+// to run has it: then nothing is being rolled out.
 func (c *Client) sameSpecification(ctx context.Context, job *api.Job) error {
 	versions, _, _, err := c.api.Jobs().Versions(*job.ID, false, reading(ctx, *job.Namespace))
 	if err != nil {
@@ -83,13 +84,38 @@ func (c *Client) sameSpecification(ctx context.Context, job *api.Job) error {
 	for _, version := range versions {
 		same[*version.Version] = reflect.DeepEqual(specification(version), newest)
 	}
+	introduced := *job.Version
+	for introduced > 0 && same[introduced-1] {
+		introduced--
+	}
+	// Nomad keeps a few versions only. One that came before them all is long over.
+	if _, replaced := same[introduced-1]; introduced > 0 && replaced {
+		if err := c.rolledOut(ctx, job, introduced); err != nil {
+			return err
+		}
+	}
 	allocations, _, err := c.api.Jobs().Allocations(*job.ID, false, reading(ctx, *job.Namespace))
 	if err != nil {
 		return err
 	}
 	for _, allocation := range allocations {
 		if allocation.DesiredStatus == api.AllocDesiredStatusRun && !same[allocation.JobVersion] {
-			return fmt.Errorf("%w: version %d is being rolled out", ErrLocked, *job.Version)
+			return fmt.Errorf("%w: version %d is being rolled out", ErrLocked, introduced)
+		}
+	}
+	return nil
+}
+
+// rolledOut returns an [ErrLocked] while a version's deployment is unfinished. A
+// version without one has nothing to wait for.
+func (c *Client) rolledOut(ctx context.Context, job *api.Job, version uint64) error {
+	deployments, _, err := c.api.Jobs().Deployments(*job.ID, false, reading(ctx, *job.Namespace))
+	if err != nil {
+		return err
+	}
+	for _, deployment := range deployments {
+		if deployment.JobVersion == version && deployment.Status != api.DeploymentStatusSuccessful {
+			return fmt.Errorf("%w: version %d is being rolled out", ErrLocked, version)
 		}
 	}
 	return nil

@@ -57,12 +57,13 @@ func TestScale(t *testing.T) {
 	})
 
 	t.Run("passes the lock of a mere change of the count", func(t *testing.T) {
-		p := nomadtest.Policy(t, "locked", scaler.Document{"max_instances": "5"})
+		p := nomadtest.Policy(t, "locked", scaler.Document{"max_instances": "12"})
 		job := nomadtest.Job(p)
 		job.Update = slowUpdate()
 		agent.Register(t, job)
 		awaitDeployment(t, agent, p)
-		for count := 2; count <= 5; count++ {
+		// More changes than Nomad keeps versions.
+		for count := 2; count <= 12; count++ {
 			before := agent.Status(t, p)
 			if err := agent.Client.Scale(t.Context(), p, before, up(before, count)); err != nil {
 				t.Fatal(err)
@@ -76,6 +77,10 @@ func TestScale(t *testing.T) {
 	})
 
 	for name, change := range map[string]func(*api.Job){
+		"a new version of one instance": func(job *api.Job) {
+			*job.TaskGroups[0].Count = 1
+			job.TaskGroups[0].Tasks[0].Env = map[string]string{"VERSION": "2"}
+		},
 		"a new version": func(job *api.Job) { job.TaskGroups[0].Tasks[0].Env = map[string]string{"VERSION": "2"} },
 		"a canary": func(job *api.Job) {
 			job.TaskGroups[0].Tasks[0].Env = map[string]string{"VERSION": "2"}
@@ -84,21 +89,25 @@ func TestScale(t *testing.T) {
 		"auto_revert": func(job *api.Job) { job.Update.AutoRevert = new(true) },
 	} {
 		t.Run("respects "+name, func(t *testing.T) {
-			p := nomadtest.Policy(t, "rollout-"+strings.ReplaceAll(name, " ", "-"), scaler.Document{"min_instances": "2", "max_instances": "5"})
+			p := nomadtest.Policy(t, "rollout-"+strings.ReplaceAll(name, " ", "-"), scaler.Document{"max_instances": "5"})
 			job := nomadtest.Job(p)
+			*job.TaskGroups[0].Count = 2
+			change(job)
+			job.TaskGroups[0].Tasks[0].Env = nil
 			agent.Register(t, job)
-			nomadtest.Eventually(t, soon, "running instances", func() bool { return agent.Status(t, p).Running == 2 })
+			count := *job.TaskGroups[0].Count
+			nomadtest.Eventually(t, soon, "running instances", func() bool { return agent.Status(t, p).Running == count })
 			job.Update = slowUpdate()
 			change(job)
 			agent.Register(t, job)
 			awaitDeployment(t, agent, p)
 			before := agent.Status(t, p)
-			err := agent.Client.Scale(t.Context(), p, before, up(before, 3))
+			err := agent.Client.Scale(t.Context(), p, before, up(before, count+1))
 			if !errors.Is(err, nomad.ErrLocked) {
 				t.Errorf("error %v, want ErrLocked", err)
 			}
-			if got := agent.Status(t, p).Desired; got != 2 {
-				t.Errorf("desired is %d, want 2", got)
+			if got := agent.Status(t, p).Desired; got != count {
+				t.Errorf("desired is %d, want %d", got, count)
 			}
 		})
 	}
