@@ -20,7 +20,7 @@ import (
 
 // A series that Prometheus has only begun to collect says nothing of the minute
 // before, so nothing shrinks for a minute.
-const watchedForAMinute = 90 * time.Second
+const watched = 90 * time.Second
 
 // The real Prometheus scrapes a user's own metric, and a real gateway.
 func TestPrometheus(t *testing.T) {
@@ -59,7 +59,7 @@ apm "prometheus" {
 		cluster.Register(t, job)
 		nomadtest.Eventually(t, soon, "five instances for 45 in the queue", func() bool { return cluster.Status(t, p).Desired == 5 })
 		queue.set("worker", 5)
-		nomadtest.Eventually(t, watchedForAMinute, "one instance for 5 in the queue", func() bool { return cluster.Status(t, p).Desired == 1 })
+		nomadtest.Eventually(t, watched, "one instance for 5 in the queue", func() bool { return cluster.Status(t, p).Desired == 1 })
 	})
 
 	t.Run("a series that is empty holds the count", func(t *testing.T) {
@@ -126,7 +126,7 @@ apm "prometheus" {
 		cluster.Register(t, job)
 		nomadtest.Eventually(t, soon, "the maximum, for which only one check asks", func() bool { return cluster.Status(t, p).Desired == 5 })
 		loads.load(p, 0)
-		nomadtest.Eventually(t, watchedForAMinute, "a queue that was watched for a minute", func() bool { return queue.watched("both") > 70*time.Second })
+		nomadtest.Eventually(t, watched, "a queue that was watched for a minute", func() bool { return queue.watched("both") > 70*time.Second })
 		if got := cluster.Status(t, p).Desired; got != 5 {
 			t.Errorf("%d instances are desired when only one check agrees, want 5", got)
 		}

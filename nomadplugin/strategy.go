@@ -130,7 +130,10 @@ func series(metrics sdk.TimestampedMetrics) []scaler.Sample {
 
 // policyCache keeps the parsed policy of each app for as long as its document
 // stays the same. It is safe for concurrent use.
-type policyCache struct{ byApp sync.Map }
+type policyCache struct {
+	mutex sync.Mutex
+	byApp map[string]cachedPolicy
+}
 
 type cachedPolicy struct {
 	document scaler.Document
@@ -139,13 +142,18 @@ type cachedPolicy struct {
 
 func (c *policyCache) parse(document scaler.Document) (scaler.Policy, error) {
 	app := document["namespace"] + "/" + document["job"] + "/" + document["group"]
-	if cached, ok := c.byApp.Load(app); ok && maps.Equal(cached.(cachedPolicy).document, document) {
-		return cached.(cachedPolicy).policy, nil
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if cached, ok := c.byApp[app]; ok && maps.Equal(cached.document, document) {
+		return cached.policy, nil
 	}
 	policy, err := scaler.Parse(document)
 	if err != nil {
 		return scaler.Policy{}, err
 	}
-	c.byApp.Store(app, cachedPolicy{document: maps.Clone(document), policy: policy})
+	if c.byApp == nil {
+		c.byApp = make(map[string]cachedPolicy)
+	}
+	c.byApp[app] = cachedPolicy{document: maps.Clone(document), policy: policy}
 	return policy, nil
 }

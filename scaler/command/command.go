@@ -40,6 +40,7 @@ This one binary has four faces:
                       its plugin_dir:
                         strategy "nomadscale" { driver = "nomadscale" args = ["strategy"] }
                         apm "nomadscale"      { driver = "nomadscale" args = ["apm"] }
+                        target "nomadscale"   { driver = "nomadscale" args = ["target"] }
   Gateway             nomadscale gateway takes the requests, starts apps for them
                       and measures the load; run it as a Nomad job.
   Command line        The commands below.`
