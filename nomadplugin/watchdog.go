@@ -33,7 +33,9 @@ type watchdog struct {
 }
 
 func newWatchdog(log hclog.Logger) *watchdog {
-	return &watchdog{log: log, bite: interruptParent, last: map[string]time.Time{anyApp: time.Now()}}
+	// By the time of the bite, the agent may have died and be nobody's parent.
+	agent := os.Getppid()
+	return &watchdog{log: log, bite: func() error { return interrupt(agent) }, last: map[string]time.Time{anyApp: time.Now()}}
 }
 
 // anyApp stands for all apps together.
@@ -125,11 +127,11 @@ func (w *watchdog) judge(silent, enabled []string) {
 	}
 }
 
-// interruptParent asks the agent to end, as an operator would.
-func interruptParent() error {
-	agent, err := os.FindProcess(os.Getppid())
+// interrupt asks the agent to end, as an operator would.
+func interrupt(agent int) error {
+	process, err := os.FindProcess(agent)
 	if err != nil {
 		return err
 	}
-	return agent.Signal(os.Interrupt)
+	return process.Signal(os.Interrupt)
 }

@@ -21,6 +21,14 @@ variable "plugin_dir" {
 
 job "nomad-autoscaler" {
   group "agent" {
+    # However often the agent has to be started anew, it is.
+    restart {
+      attempts = 3
+      interval = "5m"
+      delay    = "5s"
+      mode     = "delay"
+    }
+
     network {
       port "http" {}
     }
