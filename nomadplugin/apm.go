@@ -43,7 +43,7 @@ type APM struct {
 
 // NewAPM returns an APM that has no configuration yet.
 func NewAPM(log hclog.Logger) *APM {
-	return &APM{log: log, now: time.Now, http: &http.Client{Timeout: queryTimeout}}
+	return &APM{log: log, now: time.Now, http: &http.Client{Timeout: queryTimeout, Transport: nomad.Transport()}}
 }
 
 // PluginInfo tells the agent what this is.

@@ -88,9 +88,12 @@ func TestEveryAttributeShowsItsDrift(t *testing.T) {
 		declared string // "" for zero
 		edit     func(*api.Job)
 	}{
-		"enabled":                         {"", func(j *api.Job) { *j.TaskGroups[0].Scaling.Enabled = false }},
-		"hard_min_instances":              {"autoscaling = { min_instances = 1, hard_min_instances = 1 }", func(j *api.Job) { *j.TaskGroups[0].Scaling.Min = 0 }},
-		"hard_max_instances":              {"", func(j *api.Job) { *j.TaskGroups[0].Scaling.Max = 20 }},
+		"enabled":            {"", func(j *api.Job) { *j.TaskGroups[0].Scaling.Enabled = false }},
+		"hard_min_instances": {"autoscaling = { min_instances = 1, hard_min_instances = 1 }", func(j *api.Job) { *j.TaskGroups[0].Scaling.Min = 0 }},
+		"hard_max_instances": {"", func(j *api.Job) { *j.TaskGroups[0].Scaling.Max = 20 }},
+		"target": {"", func(j *api.Job) {
+			j.TaskGroups[0].Scaling.Policy["target"] = []any{map[string]any{"nomadscale": []any{map[string]any{}}}}
+		}},
 		"evaluation_interval":             {"", func(j *api.Job) { j.TaskGroups[0].Scaling.Policy["evaluation_interval"] = "20s" }},
 		"source":                          {"", func(j *api.Job) { check(j)["source"] = "prometheus" }},
 		"query":                           {"", func(j *api.Job) { check(j)["query"] = "up" }},

@@ -64,6 +64,9 @@ func (s settings) surround(b *nomad.Block) {
 	if query := s["query"]; query != "" {
 		b.Query = query
 	}
+	if target := s["target"]; target != "" {
+		b.Target = target
+	}
 	if interval, ok := scaler.ParseDuration(s["evaluation_interval"]); ok {
 		b.EvaluationInterval = interval
 	}
@@ -81,6 +84,7 @@ func settingsOf(b nomad.Block) settings {
 		"enabled":             strconv.FormatBool(b.Policy.Enabled),
 		"source":              b.Source,
 		"query":               b.Query,
+		"target":              b.Target,
 		"evaluation_interval": scaler.FormatDuration(b.EvaluationInterval),
 		"hard_min_instances":  strconv.Itoa(b.Min),
 		"hard_max_instances":  strconv.Itoa(b.Max),
@@ -100,6 +104,7 @@ func liveSettings(live nomad.Settings, t nomad.Target) settings {
 		"enabled":             strconv.FormatBool(live.Enabled),
 		"source":              live.Source,
 		"query":               live.Query,
+		"target":              live.Target,
 		"evaluation_interval": live.EvaluationInterval,
 		"hard_min_instances":  strconv.Itoa(live.Min),
 		"hard_max_instances":  strconv.Itoa(live.Max),

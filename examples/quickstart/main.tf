@@ -35,6 +35,9 @@ resource "nomadscale_app" "hello" {
     stop_after_inactive = "20s"
 
     evaluation_interval = "2s"
+
+    # Does not wait for Nomad's deployment of the last change of the count.
+    target = "nomadscale"
   }
 
   service_selection_mode = "min_load"

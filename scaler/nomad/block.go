@@ -130,9 +130,7 @@ func ParseBlock(block *api.ScalingPolicy) (Block, error) {
 		if interval, ok := scaler.ParseDuration(text(block.Policy["evaluation_interval"])); ok {
 			b.EvaluationInterval = interval
 		}
-		for target := range labels(block.Policy["target"]) {
-			b.Target = target
-		}
+		b.Target = target(block)
 		if err := b.Check(); err != nil {
 			return Block{}, fmt.Errorf("check %s: %w", name, err)
 		}

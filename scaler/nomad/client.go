@@ -31,6 +31,9 @@ func DefaultConfig() *api.Config {
 
 // New returns a client. It does not talk to Nomad yet.
 func New(config *api.Config) (*Client, error) {
+	if err := pool(config); err != nil {
+		return nil, fmt.Errorf("configuring the Nomad client: %w", err)
+	}
 	c, err := api.NewClient(config)
 	if err != nil {
 		return nil, fmt.Errorf("configuring the Nomad client: %w", err)

@@ -21,6 +21,8 @@ type Settings struct {
 	Min, Max int
 	// Source and Query are where the load comes from, as in [Block].
 	Source, Query string
+	// Target is the autoscaler's target plugin, as in [Block].
+	Target string
 	// EvaluationInterval is how often the autoscaler decides, as it is written.
 	EvaluationInterval string
 
@@ -46,6 +48,7 @@ func ReadSettings(job *api.Job, group string) (Settings, error) {
 			Enabled:            block.Enabled == nil || *block.Enabled,
 			Source:             text(check["source"]),
 			Query:              text(check["query"]),
+			Target:             target(block),
 			EvaluationInterval: text(block.Policy["evaluation_interval"]),
 			check:              name,
 		}
@@ -61,6 +64,14 @@ func ReadSettings(job *api.Job, group string) (Settings, error) {
 		return s, nil
 	}
 	return Settings{}, fmt.Errorf("a check with strategy %q in group %s of job %s: %w", Driver, group, *job.ID, ErrNotFound)
+}
+
+// target is the target plugin that a block names.
+func target(block *api.ScalingPolicy) string {
+	for name := range labels(block.Policy["target"]) {
+		return name
+	}
+	return defaultTarget
 }
 
 // scalingBlock is the scaling block of a job's group, or nil.
