@@ -135,6 +135,57 @@ func TestErrorsNameTheMissingCapability(t *testing.T) {
 	}
 }
 
+// A token with the provider's policy takes a job through its life, and with one
+// capability less the error says which is missing.
+func TestProviderWorksWithItsPolicy(t *testing.T) {
+	cluster := nomadtest.Start(t, nomadtest.Options{ACL: true})
+	policy := read(t, "provider.policy.hcl")
+	p := nomadtest.Policy(t, "owned", scaler.Document{"max_instances": "3"})
+	const specification = `job "owned" {
+  group "app" {
+    task "app" {
+      driver = "raw_exec"
+      config {
+        command = "/bin/sleep"
+        args    = ["3600"]
+      }
+      resources {
+        cpu    = 20
+        memory = 16
+      }
+    }
+  }
+}`
+	life := func(c *nomad.Client) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		job, err := c.ParseJob(ctx, specification)
+		if err != nil {
+			return err
+		}
+		job.Namespace = new("default")
+		written, err := c.CreateJob(ctx, nomad.Declaration{Specification: specification, Job: job, Block: nomad.NewBlock(p)})
+		if err != nil {
+			return err
+		}
+		if err := c.AwaitHealthy(ctx, written); err != nil {
+			return err
+		}
+		return c.RemoveJob(ctx, "default", "owned", true)
+	}
+	if err := life(client(t, cluster, policy)); err != nil {
+		t.Errorf("with the whole policy: %v", err)
+	}
+	for _, capability := range capabilities(policy) {
+		t.Run("without "+capability, func(t *testing.T) {
+			without := regexp.MustCompile(`(?m)^.*"`+capability+`".*$`).ReplaceAllString(policy, "")
+			if err := life(client(t, cluster, without)); !errors.Is(err, nomad.ErrDenied) || !strings.Contains(err.Error(), capability) {
+				t.Errorf("error %v, want one that names %s", err, capability)
+			}
+		})
+	}
+}
+
 // client speaks with a token that has these rules and no others.
 func client(t *testing.T, cluster *nomadtest.Agent, rules string) *nomad.Client {
 	t.Helper()

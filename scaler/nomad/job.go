@@ -59,7 +59,7 @@ func (c *Client) ParseJob(ctx context.Context, specification string) (*api.Job, 
 			if status(err) == http.StatusBadRequest {
 				return nil, fmt.Errorf("%w: %s", ErrSpecification, answer(err))
 			}
-			return nil, explain(err, "parsing the job specification")
+			return nil, explain(needs("submit-job", "default", err), "parsing the job specification")
 		}
 	}
 	if job.ID == nil || *job.ID == "" {
@@ -122,7 +122,7 @@ func groupNames(job *api.Job) []string {
 func (c *Client) ReadJob(ctx context.Context, namespace, id string) (*api.Job, error) {
 	job, _, err := c.api.Jobs().Info(id, reading(ctx, namespace))
 	if err != nil {
-		return nil, explain(err, "reading job %s in namespace %s", id, namespace)
+		return nil, explain(needs("read-job", namespace, err), "reading job %s in namespace %s", id, namespace)
 	}
 	return job, nil
 }
@@ -246,7 +246,7 @@ func (c *Client) register(ctx context.Context, d Declaration, prepare func(Decla
 		PreserveCounts: next.preserve,
 		Submission:     &api.JobSubmission{Source: d.Specification, Format: format(d.Specification)},
 	}, writing(ctx, *d.Job.Namespace))
-	return response, refusal(err)
+	return response, needs("submit-job", *d.Job.Namespace, refusal(err))
 }
 
 // verify reads back what a registration wrote at an index. It returns
@@ -378,7 +378,7 @@ func (c *Client) RemoveJob(ctx context.Context, namespace, id string, purge bool
 	if status(err) == http.StatusNotFound {
 		return nil
 	}
-	return explain(err, "removing job %s in namespace %s", id, namespace)
+	return explain(needs("submit-job", namespace, err), "removing job %s in namespace %s", id, namespace)
 }
 
 // AwaitStopped waits until no allocation of a job runs. Its error names those
