@@ -12,56 +12,68 @@ import (
 // carry, and need is the fewest instances that keep it at or below the up
 // threshold. So sizing and threshold cannot disagree, and an action down never
 // provokes one up.
-func Decide(p Policy, o Observation) Decision {
-	d := measure(&p, &o)
+func Decide(p Policy, o Observation) (d Decision) {
+	d.measure(&p, &o)
+	d.Rule, d.Count = d.choose(&p, &o)
+	switch {
+	case d.Count > d.Desired:
+		d.Direction = Up
+	case d.Count < d.Desired:
+		d.Direction = Down
+	default:
+		d.Direction = None
+	}
+	return d
+}
+
+// choose returns the first rule that fits and the count that it asks for.
+func (d *Decision) choose(p *Policy, o *Observation) (Rule, int) {
+	hold := o.Desired
 	switch {
 	case !p.Enabled:
-		return d.hold(RuleDisabled)
+		return RuleDisabled, hold
 	case p.held(o.Desired):
-		return d.hold(RuleHeld)
+		return RuleHeld, hold
 	case o.Desired < p.MinInstances:
-		return d.to(RuleBelowMin, p.MinInstances)
+		return RuleBelowMin, p.MinInstances
 	case o.Desired > p.MaxInstances:
-		return d.to(RuleAboveMax, p.MaxInstances)
+		return RuleAboveMax, p.MaxInstances
 	case !d.Known:
-		return d.hold(RuleNoData)
+		return RuleNoData, hold
 	case o.Desired == 0 && d.Load > 0:
-		return d.to(RuleActivate, d.Goal)
+		return RuleActivate, d.Goal
 	case o.Desired == 0:
-		return d.hold(RuleAtZero)
+		return RuleAtZero, hold
 	case !d.Active && o.Desired > p.MinInstances:
-		return d.to(RuleInactive, p.MinInstances)
+		return RuleInactive, p.MinInstances
 	case d.Goal > o.Desired:
 		if d.Wait = d.UpCooldown; d.Wait > 0 {
-			return d.hold(RuleHold)
+			return RuleHold, hold
 		}
-		return d.to(RuleUp, step(o.Desired, d.Goal, p.ScaleUpStep))
+		return RuleUp, step(o.Desired, d.Goal, p.ScaleUpStep)
 	case d.Goal < o.Desired && d.low():
 		if d.Wait = d.DownCooldown; d.Wait > 0 {
-			return d.hold(RuleHold)
+			return RuleHold, hold
 		}
 		if covered, _ := o.watched(o.Now.Add(-settleTime)); !covered {
-			return d.hold(RuleSettling)
+			return RuleSettling, hold
 		}
-		return d.to(RuleDown, step(o.Desired, d.Goal, p.ScaleDownStep))
+		return RuleDown, step(o.Desired, d.Goal, p.ScaleDownStep)
 	default:
-		return d.hold(RuleHold)
+		return RuleHold, hold
 	}
 }
 
 // measure fills in what every rule looks at.
-func measure(p *Policy, o *Observation) Decision {
-	d := Decision{
-		Now: o.Now, Desired: o.Desired, Count: o.Desired, Goal: o.Desired, Override: p.Override,
-		UpCooldown: o.remaining(o.LastUp, p.ScaleUpCooldown), DownCooldown: o.remaining(o.LastChange, p.ScaleDownCooldown),
-		MinInstances: p.MinInstances, MaxInstances: p.MaxInstances, BufferInstances: p.BufferInstances,
-		Metric: p.Metric, Target: p.Target,
-		ScaleUpThreshold: p.ScaleUpThreshold, ScaleDownThreshold: p.ScaleDownThreshold,
-		StopAfterInactive: p.StopAfterInactive,
-	}
+func (d *Decision) measure(p *Policy, o *Observation) {
+	d.Now, d.Desired, d.Goal, d.Override = o.Now, o.Desired, o.Desired, p.Override
+	d.UpCooldown, d.DownCooldown = o.remaining(o.LastUp, p.ScaleUpCooldown), o.remaining(o.LastChange, p.ScaleDownCooldown)
+	d.MinInstances, d.MaxInstances, d.BufferInstances = p.MinInstances, p.MaxInstances, p.BufferInstances
+	d.Metric, d.Target, d.StopAfterInactive = p.Metric, p.Target, p.StopAfterInactive
+	d.ScaleUpThreshold, d.ScaleDownThreshold = p.ScaleUpThreshold, p.ScaleDownThreshold
 	d.Load, d.Known = o.load()
 	if !d.Known {
-		return d
+		return
 	}
 	d.Demand = d.Load / p.Target
 	d.Utilisation = d.Demand / float64(d.carriers())
@@ -81,7 +93,6 @@ func measure(p *Policy, o *Observation) Decision {
 		d.Goal = min(d.Goal, o.Desired)
 	}
 	d.Goal = min(max(d.Goal, p.MinInstances), p.MaxInstances)
-	return d
 }
 
 // held tells whether an override holds the count. It does not hold one that
@@ -186,19 +197,6 @@ type Decision struct {
 	StopAfterInactive  time.Duration
 }
 
-func (d Decision) to(rule Rule, count int) Decision {
-	d.Rule, d.Count = rule, count
-	switch {
-	case count > d.Desired:
-		d.Direction = Up
-	case count < d.Desired:
-		d.Direction = Down
-	default:
-		d.Direction = None
-	}
-	return d
-}
-
 // carriers is how many instances carry the load: those besides the buffer, and
 // at least one.
 func (d *Decision) carriers() int { return max(d.Desired-d.BufferInstances, 1) }
@@ -208,8 +206,6 @@ func (d *Decision) high() bool { return d.Utilisation > d.ScaleUpThreshold*(1+ha
 
 // low tells whether utilisation is below the down threshold.
 func (d *Decision) low() bool { return d.Utilisation < d.ScaleDownThreshold*(1-hair) }
-
-func (d Decision) hold(rule Rule) Decision { return d.to(rule, d.Desired) }
 
 // StartsUpCooldown tells whether the decision starts the up cooldown. Waking an
 // app and correcting bounds do not, so that a burst behind the first request is
