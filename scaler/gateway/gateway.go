@@ -147,6 +147,10 @@ func New(config Config) (*Gateway, error) {
 
 // ignored says what is wrong with an override; a zero target stands for all.
 func (g *Gateway) ignored(t nomad.Target, err error) {
+	if t == (nomad.Target{}) {
+		g.log.Warn("overrides cannot be read", "error", err)
+		return
+	}
 	g.log.Error("an override cannot be applied", "namespace", t.Namespace, "job", t.Job, "group", t.Group, "error", err)
 }
 
