@@ -234,12 +234,12 @@ If the gateways cannot be reached from here alone, name them with --gateway; if 
 		"the deployment of a mere count is in the way": {"", "a deployment is in the way of the autoscaler: Nomad scales no job that is being deployed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := register(t, agent, "deployed"+test.version, 50, scaler.Document{"min_instances": "2"})
+			p := nomadtest.Policy(t, "deployed"+test.version, scaler.Document{"min_instances": "2"})
 			job := nomadtest.Job(p)
 			job.Update = slow
-			job.TaskGroups[0].Tasks[0].Env = map[string]string{"VERSION": test.version}
-			if test.version == "" {
-				job.TaskGroups[0].Tasks[0].Env = nil
+			if test.version != "" {
+				register(t, agent, p.Job, 50, scaler.Document{"min_instances": "2"})
+				job.TaskGroups[0].Tasks[0].Env = map[string]string{"VERSION": test.version}
 			}
 			agent.Register(t, job)
 			g.load(p, 190)
