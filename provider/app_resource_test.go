@@ -464,7 +464,7 @@ func TestTokenWithTheListedCapabilities(t *testing.T) {
 			app("a", spec("guarded", ""), `autoscaling = { max_instances = `+most+` }`)
 	}
 	apply(t,
-		resource.TestStep{Config: config("00000000-0000-0000-0000-000000000000", "5"), ExpectError: said("Permission denied")},
+		resource.TestStep{Config: config("00000000-0000-0000-0000-000000000000", "5"), ExpectError: said("permission denied: the token needs the capability submit-job in namespace default")},
 		resource.TestStep{Config: config(token.SecretID, "5")},
 		resource.TestStep{Config: config(token.SecretID, "6")},
 		resource.TestStep{ResourceName: a, ImportState: true, ImportStateVerify: true},

@@ -108,7 +108,7 @@ func TestCredentialsAreSentAndNotLogged(t *testing.T) {
 		    value = "more"
 		  }
 		}` + "\n" + app("a", spec("x", ""), `autoscaling = {}`),
-		ExpectError: said("Permission denied"),
+		ExpectError: said("permission denied: the token needs the capability submit-job in namespace default"),
 	})
 	mu.Lock()
 	defer mu.Unlock()
