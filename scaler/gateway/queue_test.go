@@ -23,7 +23,7 @@ func TestQueue(t *testing.T) {
 			},
 			"remove": func(t *rapid.T) {
 				if len(want) == 0 {
-					t.Skip("there is none")
+					return
 				}
 				n := rapid.IntRange(0, len(want)-1).Draw(t, "n")
 				q.remove(want[n])
