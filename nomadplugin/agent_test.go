@@ -76,15 +76,45 @@ func TestAgent(t *testing.T) {
 	})
 
 	t.Run("a wrong value is named in the log and changes nothing", func(t *testing.T) {
-		p := nomadtest.Policy(t, "wrong", scaler.Document{"max_instances": "5"})
-		job := nomadtest.Job(p)
-		strategyOf(job.TaskGroups[0].Scaling.Policy)["scale_down_threshold"] = "2"
-		cluster.Register(t, job)
-		gateway.load(p, 500)
-		const want = `scale_down_threshold = \"2\": must be below scale_up_threshold, which is 0.9`
-		nomadtest.Eventually(t, soon, "the error in the agent's log", func() bool { return strings.Contains(agent.output(t), want) })
-		if got := cluster.Status(t, p); got.Desired != 1 || got.History.LastAction != nil {
-			t.Errorf("the count is %d after %+v, want 1 and no action", got.Desired, got.History.LastAction)
+		// Every key with a value that it cannot have, and a contradiction.
+		wrong := map[string]string{"scale_down_threshold": "2"}
+		for _, key := range scaler.Keys() {
+			for _, value := range []string{"-1", "no such", ""} {
+				if _, given := wrong[key.Name]; !given && key.Check(value) != nil {
+					wrong[key.Name] = value
+				}
+			}
+		}
+		if want := len(scaler.Keys()); len(wrong) != want {
+			t.Fatalf("there is a wrong value for %d keys, want all %d", len(wrong), want)
+		}
+		policies := make(map[string]scaler.Policy)
+		for key, value := range wrong {
+			p := nomadtest.Policy(t, "wrong-"+strings.ReplaceAll(key, "_", "-"), scaler.Document{"max_instances": "5"})
+			block := nomad.NewBlock(p)
+			block.EvaluationInterval = fast
+			job := nomadtest.Job(p)
+			job.TaskGroups[0].Scaling = block.Render()
+			strategyOf(job.TaskGroups[0].Scaling.Policy)[key] = value
+			policies[key] = p
+			gateway.load(p, 500)
+			cluster.Register(t, job)
+		}
+		for key, value := range wrong {
+			want := fmt.Sprintf(`%s = "%s": must be `, key, value)
+			nomadtest.Eventually(t, soon, want+"… in the agent's log", func() bool {
+				// The log escapes quotes, but for an error of several lines.
+				return strings.Contains(strings.ReplaceAll(agent.output(t), `\"`, `"`), want)
+			})
+			if got := cluster.Status(t, policies[key]); got.Desired != 1 || got.History.LastAction != nil {
+				t.Errorf("%s: the count is %d after %+v, want 1 and no action", key, got.Desired, got.History.LastAction)
+			}
+		}
+		// Nor do they burden the rest of the test.
+		for _, p := range policies {
+			if _, _, err := cluster.API.Jobs().Deregister(p.Job, false, nil); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 
