@@ -52,9 +52,6 @@ func (c *Client) rollout(ctx context.Context, job *api.Job) error {
 		return err
 	}
 	respected := func(why string) error { return fmt.Errorf("%w: %s", ErrLocked, why) }
-	if deployment.JobVersion != *job.Version {
-		return respected("it is not of the newest version")
-	}
 	if deployment.Status != api.DeploymentStatusRunning {
 		return respected("it is " + deployment.Status)
 	}
@@ -68,13 +65,15 @@ func (c *Client) rollout(ctx context.Context, job *api.Job) error {
 			return respected("group " + name + " has auto_revert, which goes by the deployments that succeed")
 		}
 	}
-	return c.sameSpecification(ctx, job)
+	return c.sameSpecification(ctx, job, deployment)
 }
 
 // sameSpecification returns an [ErrLocked] unless the version that brought the
-// job's newest specification has been rolled out, and every allocation that is
-// to run has it: then nothing is being rolled out.
-func (c *Client) sameSpecification(ctx context.Context, job *api.Job) error {
+// job's newest specification has been rolled out, and the deployment and every
+// allocation that is to run have it: then nothing is being rolled out. The
+// deployment can be of an earlier count: Nomad makes one for the newest version
+// a moment after its registration.
+func (c *Client) sameSpecification(ctx context.Context, job *api.Job, deployment *api.Deployment) error {
 	versions, _, _, err := c.api.Jobs().Versions(*job.ID, false, reading(ctx, *job.Namespace))
 	if err != nil {
 		return err
@@ -83,6 +82,9 @@ func (c *Client) sameSpecification(ctx context.Context, job *api.Job) error {
 	newest := specification(job)
 	for _, version := range versions {
 		same[*version.Version] = reflect.DeepEqual(specification(version), newest)
+	}
+	if !same[deployment.JobVersion] {
+		return fmt.Errorf("%w: version %d has another specification than the deployment's", ErrLocked, *job.Version)
 	}
 	introduced := *job.Version
 	for introduced > 0 && same[introduced-1] {
