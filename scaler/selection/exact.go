@@ -3,7 +3,7 @@ package selection
 // exact selects the only instance and refuses to choose between several.
 type exact struct{}
 
-func (exact) Select(free []*Instance, _ string) *Instance { return free[0] }
+func (exact) Select(from *Set, _ string) *Instance { return from.First() }
 
 func (exact) check(ready []*Instance) error {
 	if len(ready) == 1 {

@@ -3,4 +3,4 @@ package selection
 // first selects the instance with the lowest allocation index.
 type first struct{}
 
-func (first) Select(free []*Instance, _ string) *Instance { return free[0] }
+func (first) Select(from *Set, _ string) *Instance { return from.First() }

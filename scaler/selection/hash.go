@@ -6,13 +6,15 @@ package selection
 // goes to its next best. An empty key is none: it goes to any instance.
 type rendezvous struct{ random Source }
 
-func (m rendezvous) Select(free []*Instance, key string) *Instance {
+func (m rendezvous) Select(from *Set, key string) *Instance {
 	if key == "" {
-		return uniform(m).Select(free, key)
+		return uniform(m).Select(from, key)
 	}
 	k := fnv1a(key)
-	best, highest := free[0], mix(k^free[0].hash)
-	for _, i := range free[1:] {
+	best := from.At(0)
+	highest := mix(k ^ best.hash)
+	for n := 1; n < from.Len(); n++ {
+		i := from.At(n)
 		if score := mix(k ^ i.hash); score > highest {
 			best, highest = i, score
 		}

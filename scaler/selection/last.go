@@ -3,4 +3,4 @@ package selection
 // last selects the instance with the highest allocation index.
 type last struct{}
 
-func (last) Select(free []*Instance, _ string) *Instance { return free[len(free)-1] }
+func (last) Select(from *Set, _ string) *Instance { return from.Last() }

@@ -4,24 +4,7 @@ package selection
 // it takes any, so that several gateways do not all turn to the same one.
 type minLoad struct{ random Source }
 
-func (m minLoad) Select(free []*Instance, _ string) *Instance {
-	fewest, equals := free[0].inFlight, 0
-	for _, i := range free {
-		switch {
-		case i.inFlight < fewest:
-			fewest, equals = i.inFlight, 1
-		case i.inFlight == fewest:
-			equals++
-		}
-	}
-	skip := m.random.IntN(equals)
-	for at := 0; ; at++ {
-		if free[at].inFlight != fewest {
-			continue
-		}
-		if skip == 0 {
-			return free[at]
-		}
-		skip--
-	}
+func (m minLoad) Select(from *Set, _ string) *Instance {
+	fewest := from.Fewest()
+	return fewest[m.random.IntN(len(fewest))]
 }

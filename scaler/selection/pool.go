@@ -17,6 +17,11 @@ type Instance struct {
 	inFlight        int
 	ready, draining bool
 	hash            uint64
+
+	// set has the instance while it takes requests, at position; where it is in
+	// the set's lists is inFree, and inLevel on level.
+	set                              *Set
+	position, inFree, level, inLevel int
 }
 
 // InFlight is how many requests the instance has: acquired and not released.
@@ -42,8 +47,8 @@ type Pool struct {
 
 	instances []*Instance // by allocation index
 	ready     []*Instance // those that take requests, by allocation index
-	open      int         // how many of ready are not behind the fence
-	scratch   []*Instance
+	// open are the ready instances before the fence, fenced those behind it.
+	open, fenced Set
 }
 
 // NewPool returns a pool without instances. The limit is the most requests in
@@ -57,7 +62,12 @@ func (p *Pool) SetMode(mode Mode) { p.mode = mode }
 
 // SetLimit changes the most requests in flight on one instance; 0 means none.
 // What is in flight already stays.
-func (p *Pool) SetLimit(limit int) { p.limit = limit }
+func (p *Pool) SetLimit(limit int) {
+	if p.limit != limit {
+		p.limit = limit
+		p.refresh()
+	}
+}
 
 // Fence keeps new requests from the highest k allocation indexes, which are the
 // ones that Nomad stops first, for as long as there is another instance with
@@ -86,6 +96,9 @@ func (p *Pool) Add(id string, index int, address string) *Instance {
 
 // Remove takes an instance out of the pool. Its requests may still be released.
 func (p *Pool) Remove(id string) {
+	if i := p.Get(id); i != nil {
+		i.set = nil
+	}
 	p.instances = slices.DeleteFunc(p.instances, func(i *Instance) bool { return i.ID == id })
 	p.refresh()
 }
@@ -135,35 +148,32 @@ func (p *Pool) Acquire(key string) (*Instance, error) {
 			return nil, err
 		}
 	}
-	free := p.belowLimit(p.ready[:p.open])
-	if len(free) == 0 {
-		free = p.belowLimit(p.ready[p.open:])
+	from := &p.open
+	if from.Len() == 0 {
+		from = &p.fenced
 	}
-	if len(free) == 0 {
+	if from.Len() == 0 {
 		return nil, ErrFull
 	}
-	i := p.mode.Select(free, key)
-	i.inFlight++
+	i := p.mode.Select(from, key)
+	p.count(i, i.inFlight+1)
 	return i, nil
 }
 
 // Release says that a request on the instance is over. It must follow an
 // [Pool.Acquire] that returned the instance, once for each.
-func (p *Pool) Release(i *Instance) { i.inFlight-- }
+func (p *Pool) Release(i *Instance) { p.count(i, i.inFlight-1) }
 
-// belowLimit picks out the instances that may have one more request.
-func (p *Pool) belowLimit(ready []*Instance) []*Instance {
-	if p.limit == 0 {
-		return ready
+// count sets the requests in flight on an instance.
+func (p *Pool) count(i *Instance, inFlight int) {
+	i.inFlight = inFlight
+	if i.set != nil {
+		i.set.changed(i, p.limit)
 	}
-	p.scratch = p.scratch[:0]
-	for _, i := range ready {
-		if i.inFlight < p.limit {
-			p.scratch = append(p.scratch, i)
-		}
-	}
-	return p.scratch
 }
+
+// hasRoom tells whether the instance may have one more request.
+func (i *Instance) hasRoom(limit int) bool { return limit == 0 || i.inFlight < limit }
 
 // refresh lists the ready instances again. The highest indexes are behind the
 // fence, so those are the end of the list.
@@ -171,6 +181,7 @@ func (p *Pool) refresh() {
 	p.ready = p.ready[:0]
 	fenced, remaining := 0, p.fence
 	for _, i := range slices.Backward(p.instances) {
+		i.set = nil
 		if i.draining {
 			continue
 		}
@@ -183,6 +194,7 @@ func (p *Pool) refresh() {
 		remaining--
 	}
 	slices.Reverse(p.ready)
-	p.open = len(p.ready) - fenced
-	p.scratch = slices.Grow(p.scratch[:0], len(p.ready))
+	open := len(p.ready) - fenced
+	p.open.fill(p.ready[:open], p.limit)
+	p.fenced.fill(p.ready[open:], p.limit)
 }

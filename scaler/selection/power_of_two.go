@@ -6,16 +6,18 @@ package selection
 // the same one.
 type powerOfTwo struct{ random Source }
 
-func (m powerOfTwo) Select(free []*Instance, _ string) *Instance {
-	if len(free) == 1 {
-		return free[0]
+func (m powerOfTwo) Select(from *Set, _ string) *Instance {
+	n := from.Len()
+	if n == 1 {
+		return from.At(0)
 	}
-	i, j := m.random.IntN(len(free)), m.random.IntN(len(free)-1)
-	if j >= i {
-		j++
+	first, second := m.random.IntN(n), m.random.IntN(n-1)
+	if second >= first {
+		second++
 	}
-	if free[j].inFlight < free[i].inFlight {
-		return free[j]
+	i, j := from.At(first), from.At(second)
+	if j.inFlight < i.inFlight {
+		return j
 	}
-	return free[i]
+	return i
 }

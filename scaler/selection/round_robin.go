@@ -8,14 +8,8 @@ type roundRobin struct {
 	id    string
 }
 
-func (m *roundRobin) Select(free []*Instance, _ string) *Instance {
-	next := free[0]
-	for _, i := range free {
-		if i.after(m.index, m.id) {
-			next = i
-			break
-		}
-	}
+func (m *roundRobin) Select(from *Set, _ string) *Instance {
+	next := from.After(m.index, m.id)
 	m.index, m.id = next.Index, next.ID
 	return next
 }

@@ -14,10 +14,9 @@ import (
 
 // Mode selects one of several instances.
 type Mode interface {
-	// Select returns one of free: the instances that may get a request, at
-	// least one, in the order of their allocation index. The key is what
+	// Select returns one of the set, which has at least one. The key is what
 	// [scaler.SelectHash] goes by; the other modes do not look at it.
-	Select(free []*Instance, key string) *Instance
+	Select(from *Set, key string) *Instance
 }
 
 // Source is where the modes take their randomness from; a *rand.Rand of
