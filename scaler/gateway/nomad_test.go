@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(appVariable) != "" {
 		runApp()
 	}
+	if role := os.Getenv(roleVariable); role != "" {
+		runRole(role, os.Args[1:])
+	}
 	os.Exit(m.Run())
 }
 
