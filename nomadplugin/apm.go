@@ -33,12 +33,12 @@ const (
 // queryTimeout bounds one query.
 const queryTimeout = 2 * time.Second
 
-// APM asks every gateway for the load of an app and adds it up.
+// APM asks every gateway for the load of the apps and adds it up.
 type APM struct {
 	log      hclog.Logger
 	now      func() time.Time
 	http     *http.Client
-	gateways atomic.Pointer[gateway.Fleet]
+	gateways atomic.Pointer[gateway.SeriesCache]
 }
 
 // NewAPM returns an APM that has no configuration yet.
@@ -59,14 +59,14 @@ func (a *APM) SetConfig(config map[string]string) error {
 	if err != nil {
 		return clean(fmt.Errorf("%s = %w", keyGateways, err))
 	}
-	a.gateways.Store(&gateway.Fleet{
+	a.gateways.Store(gateway.NewSeriesCache(&gateway.Fleet{
 		Client:    client,
 		Addresses: addresses,
 		Service:   orDefault(config[keyGatewayService], gateway.AdminService),
 		Namespace: orDefault(config[keyGatewayNamespace], defaultNamespace),
 		Token:     config[keyGatewayToken],
 		HTTP:      a.http,
-	})
+	}))
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/load"
 )
 
@@ -57,22 +58,29 @@ func (s *loadServer) load(p scaler.Policy, value float64) {
 
 func (s *loadServer) serve(w http.ResponseWriter, r *http.Request) {
 	window, err := time.ParseDuration(r.FormValue("window"))
-	if err != nil || r.URL.Path != "/v1/load" {
+	if err != nil || r.URL.Path != "/v1/load" || r.FormValue("app") != "" {
 		http.Error(w, "not a question of the apm", http.StatusBadRequest)
 		return
 	}
-	s.mutex.Lock()
-	value, known := s.loads[r.FormValue("app")]
-	s.mutex.Unlock()
-	if !known {
-		http.Error(w, "no such app", http.StatusNotFound)
-		return
-	}
 	now := time.Now()
-	var series load.Series
-	for at := now.Add(-window); !at.After(now); at = at.Add(load.GridStep) {
-		series = append(series, scaler.Sample{Time: at, Value: value})
+	byLoad := make(map[float64]*gateway.SharedSeries)
+	s.mutex.Lock()
+	for app, value := range s.loads {
+		shared := byLoad[value]
+		if shared == nil {
+			shared = new(gateway.SharedSeries)
+			for at := now.Add(-window); !at.After(now); at = at.Add(load.GridStep) {
+				shared.Series = append(shared.Series, scaler.Sample{Time: at, Value: value})
+			}
+			shared.Series = append(shared.Series, scaler.Sample{Time: now, Value: value})
+			byLoad[value] = shared
+		}
+		shared.Apps = append(shared.Apps, app)
 	}
-	series = append(series, scaler.Sample{Time: now, Value: value})
-	_ = json.NewEncoder(w).Encode(map[string]any{"series": series})
+	s.mutex.Unlock()
+	report := gateway.LoadReport{Gateway: s.address, Now: now}
+	for _, shared := range byLoad {
+		report.Shared = append(report.Shared, *shared)
+	}
+	_ = json.NewEncoder(w).Encode(report)
 }

@@ -25,18 +25,20 @@ const runTimeout = 2 * time.Second
 // for the desired count and the group's history and does not go by the count
 // that the agent hands it, which leaves out instances that are starting.
 type Strategy struct {
-	log   hclog.Logger
-	now   func() time.Time
-	nomad atomic.Pointer[nomad.Client]
-	cache policyCache
-	watch overrideWatch
-	dog   *watchdog
+	log       hclog.Logger
+	now       func() time.Time
+	nomad     atomic.Pointer[nomad.Client]
+	statuses  atomic.Pointer[nomad.StatusCache]
+	overrides *nomad.Overrides
+	cache     policyCache
+	watch     follower
+	dog       *watchdog
 }
 
 // NewStrategy returns a strategy that has no configuration yet.
 func NewStrategy(log hclog.Logger) *Strategy {
 	s := &Strategy{log: log, now: time.Now, dog: newWatchdog(log)}
-	s.watch.overrides = nomad.NewOverrides(s.ignored)
+	s.overrides = nomad.NewOverrides(s.ignored)
 	return s
 }
 
@@ -53,7 +55,8 @@ func (s *Strategy) ignored(t nomad.Target, err error) {
 func (s *Strategy) PluginInfo() (*base.PluginInfo, error) { return info(sdk.PluginTypeStrategy) }
 
 // SetConfig takes Nomad's address and token from the agent's configuration, and
-// begins to watch the overrides there. The agent calls it again when it reloads.
+// begins to watch the overrides and the jobs there. What was known of overrides
+// holds until it has found out. The agent calls it again when it reloads.
 func (s *Strategy) SetConfig(config map[string]string) error {
 	client, err := nomad.New(agent.ConfigFromNamespacedMap(config))
 	if err != nil {
@@ -67,7 +70,14 @@ func (s *Strategy) SetConfig(config map[string]string) error {
 	if s.nomad.Swap(client) == nil {
 		go s.dog.run(context.Background(), s.nomad.Load)
 	}
-	s.watch.follow(client)
+	statuses := nomad.NewStatusCache(client)
+	s.statuses.Store(statuses)
+	s.watch.follow(func(ctx context.Context) {
+		var watches sync.WaitGroup
+		watches.Go(func() { client.WatchOverrides(ctx, s.overrides.Report, s.overrides.Failed) })
+		watches.Go(func() { watchStatuses(ctx, statuses, s.log) })
+		watches.Wait()
+	})
 	return nil
 }
 
@@ -82,24 +92,13 @@ func (s *Strategy) Run(eval *sdk.ScalingCheckEvaluation, _ int64) (*sdk.ScalingC
 	log := s.log.With("namespace", policy.Namespace, "job", policy.Job, "group", policy.Group)
 	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
 	defer cancel()
-	status, err := s.nomad.Load().Status(ctx, policy)
-	if err == nil {
-		err = s.watch.overrides.Wait(ctx)
-	}
+	decision, history, err := s.decide(ctx, policy, series(eval.Metrics))
 	if err != nil {
 		err = clean(err)
 		log.Warn("holding the count: Nomad has not told what the decision turns on", "error", err)
 		eval.Action = &sdk.ScalingAction{Direction: sdk.ScaleDirectionNone, Reason: err.Error()}
 		return eval, nil
 	}
-	now := s.now()
-	decision := scaler.Decide(s.watch.overrides.Apply(policy, now), scaler.Observation{
-		Now:        now,
-		Desired:    status.Desired,
-		Series:     series(eval.Metrics),
-		LastUp:     status.History.LastUp,
-		LastChange: status.History.LastChange,
-	})
 	log.Debug("decided", "rule", decision.Rule, "desired", decision.Desired, "count", decision.Count,
 		"known", decision.Known, "load", decision.Load, "demand", decision.Demand, "utilisation", decision.Utilisation,
 		"goal", decision.Goal, "min", decision.MinInstances, "max", decision.MaxInstances, "buffer", decision.BufferInstances,
@@ -109,9 +108,34 @@ func (s *Strategy) Run(eval *sdk.ScalingCheckEvaluation, _ int64) (*sdk.ScalingC
 		Count:     int64(decision.Count),
 		Direction: directions[decision.Direction],
 		Reason:    decision.Reason(),
-		Meta:      nomad.Meta(decision, status.History),
+		Meta:      nomad.Meta(decision, history),
 	}
 	return eval, nil
+}
+
+// decide decides by a status that was kept only as long as the count stays.
+func (s *Strategy) decide(ctx context.Context, p scaler.Policy, load []scaler.Sample) (scaler.Decision, nomad.History, error) {
+	if err := s.overrides.Wait(ctx); err != nil {
+		return scaler.Decision{}, nomad.History{}, err
+	}
+	statuses := s.statuses.Load()
+	status, kept, err := statuses.Status(ctx, p)
+	for err == nil {
+		now := s.now()
+		d := scaler.Decide(s.overrides.Apply(p, now), scaler.Observation{
+			Now:        now,
+			Desired:    status.Desired,
+			Series:     load,
+			LastUp:     status.History.LastUp,
+			LastChange: status.History.LastChange,
+		})
+		if !kept || d.Direction == scaler.None {
+			return d, status.History, nil
+		}
+		kept = false
+		status, err = statuses.Read(ctx, p)
+	}
+	return scaler.Decision{}, nomad.History{}, err
 }
 
 var directions = map[scaler.Direction]sdk.ScaleDirection{

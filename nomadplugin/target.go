@@ -20,8 +20,10 @@ import (
 // it goes by the desired count, changes it only if it is still what the strategy
 // saw, and is not held up by the deployment of an earlier change of the count.
 type Target struct {
-	log   hclog.Logger
-	nomad atomic.Pointer[nomad.Client]
+	log      hclog.Logger
+	nomad    atomic.Pointer[nomad.Client]
+	statuses atomic.Pointer[nomad.StatusCache]
+	watch    follower
 }
 
 // NewTarget returns a target that has no configuration yet.
@@ -30,15 +32,25 @@ func NewTarget(log hclog.Logger) *Target { return &Target{log: log} }
 // PluginInfo tells the agent what this is.
 func (t *Target) PluginInfo() (*base.PluginInfo, error) { return info(sdk.PluginTypeTarget) }
 
-// SetConfig takes Nomad's address and token from the agent's configuration. The
-// agent calls it again when it reloads.
+// SetConfig takes Nomad's address and token from the agent's configuration, and
+// begins to watch the jobs there. The agent calls it again when it reloads.
 func (t *Target) SetConfig(config map[string]string) error {
 	client, err := nomad.New(agent.ConfigFromNamespacedMap(config))
 	if err != nil {
 		return clean(err)
 	}
+	statuses := nomad.NewStatusCache(client)
 	t.nomad.Store(client)
+	t.statuses.Store(statuses)
+	t.watch.follow(func(ctx context.Context) { watchStatuses(ctx, statuses, t.log) })
 	return nil
+}
+
+// watchStatuses keeps what is known of counts until the context ends.
+func watchStatuses(ctx context.Context, statuses *nomad.StatusCache, log hclog.Logger) {
+	statuses.Watch(ctx, func(err error) {
+		log.Warn("every evaluation asks Nomad for the count: changes are not told", "error", clean(err))
+	})
 }
 
 // Status returns the desired count. A job that is gone is one that is not ready:
@@ -50,7 +62,7 @@ func (t *Target) Status(config map[string]string) (*sdk.TargetStatus, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
 	defer cancel()
-	status, err := t.nomad.Load().Status(ctx, group)
+	status, _, err := t.statuses.Load().Status(ctx, group)
 	if errors.Is(err, nomad.ErrNotFound) {
 		return &sdk.TargetStatus{}, nil
 	}
@@ -74,6 +86,7 @@ func (t *Target) Scale(action sdk.ScalingAction, config map[string]string) error
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
 	defer cancel()
+	defer t.statuses.Load().Forget(group)
 	if action.Count == sdk.StrategyActionMetaValueDryRunCount {
 		return clean(t.nomad.Load().Record(ctx, group, action.Reason, action.Meta))
 	}
@@ -91,12 +104,12 @@ func (t *Target) Scale(action sdk.ScalingAction, config map[string]string) error
 }
 
 // from is the count that the decision was made on: nomadscale's strategy says
-// it, and other strategies go by the one there is.
+// it, and other strategies go by the one that [Target.Status] answers.
 func (t *Target) from(ctx context.Context, group scaler.Policy, action sdk.ScalingAction) (int, error) {
 	if desired, ok := nomad.MetaDesired(action.Meta); ok {
 		return desired, nil
 	}
-	status, err := t.nomad.Load().Status(ctx, group)
+	status, _, err := t.statuses.Load().Status(ctx, group)
 	return status.Desired, err
 }
 

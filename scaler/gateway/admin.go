@@ -79,7 +79,8 @@ type InstanceStatus struct {
 }
 
 // LoadReport is what /v1/load answers: for each app, or with ?app= for that one,
-// what load it has here.
+// what load it has here. With &metric= and &window=, a duration, it is the load in
+// that metric over the window.
 type LoadReport struct {
 	// Gateway is the ID of the gateway.
 	Gateway string `json:"gateway"`
@@ -87,9 +88,11 @@ type LoadReport struct {
 	Now time.Time `json:"now"`
 	// Apps are by name, <namespace>/<job>/<group>.
 	Apps map[string]load.Snapshot `json:"apps"`
-	// Series is there with ?app=, &metric= and &window=, a duration: the load
-	// of that app in that metric over the window.
+	// Series is there with ?app=, &metric= and &window=.
 	Series load.Series `json:"series,omitempty"`
+	// Shared is there with &metric= and &window= for each app, in the place of
+	// Apps.
+	Shared []SharedSeries `json:"shared,omitempty"`
 }
 
 // adminHandler serves the admin listener. Health checks need no token.
@@ -150,27 +153,29 @@ func (g *Gateway) serveLoad(w http.ResponseWriter, r *http.Request) {
 	now := g.now()
 	report := LoadReport{Gateway: g.config.ID, Now: now, Apps: make(map[string]load.Snapshot)}
 	query := r.URL.Query()
-	if !query.Has("app") {
+	metric := scaler.Metric(query.Get("metric"))
+	window, ok := scaler.ParseDuration(query.Get("window"))
+	if query.Has("metric") && (!ok || window < 0 || (metric != scaler.RequestsPerMinute && metric != scaler.Concurrency)) {
+		http.Error(w, "metric must be requests_per_minute or concurrency, and window a duration", http.StatusBadRequest)
+		return
+	}
+	switch {
+	case query.Has("app"):
+		a := g.apps.find(query.Get("app"))
+		if a == nil {
+			noApp(w, query.Get("app"))
+			return
+		}
+		report.Apps[a.name] = a.meter.Snapshot(now)
+		if query.Has("metric") {
+			report.Series = a.meter.Series(metric, now.Add(-window), now)
+		}
+	case query.Has("metric"):
+		report.Shared = shareSeries(g.apps.all(), metric, window, now)
+	default:
 		for _, a := range g.apps.all() {
 			report.Apps[a.name] = a.meter.Snapshot(now)
 		}
-		writeJSON(w, report)
-		return
-	}
-	a := g.apps.find(query.Get("app"))
-	if a == nil {
-		http.Error(w, fmt.Sprintf("there is no app %q", query.Get("app")), http.StatusNotFound)
-		return
-	}
-	report.Apps[a.name] = a.meter.Snapshot(now)
-	if query.Has("metric") {
-		metric := scaler.Metric(query.Get("metric"))
-		window, ok := scaler.ParseDuration(query.Get("window"))
-		if !ok || window < 0 || (metric != scaler.RequestsPerMinute && metric != scaler.Concurrency) {
-			http.Error(w, "metric must be requests_per_minute or concurrency, and window a duration", http.StatusBadRequest)
-			return
-		}
-		report.Series = a.meter.Series(metric, now.Add(-window), now)
 	}
 	writeJSON(w, report)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
@@ -41,6 +42,16 @@ func Merge(gateways ...Series) Series {
 		merged = sumOfSteps(gateways, now, sum)
 	}
 	return append(merged, scaler.Sample{Time: now, Value: sum})
+}
+
+// Since is the series over the window that ends with it.
+func (s Series) Since(window time.Duration) Series {
+	if len(s) == 0 {
+		return s
+	}
+	from := s[len(s)-1].Time.Add(-window)
+	later := slices.IndexFunc(s, func(sample scaler.Sample) bool { return sample.Time.After(from) })
+	return s[max(later-1, 0):]
 }
 
 // sumOfSteps adds up the highest loads in each step of the grid before now, and
@@ -113,21 +124,36 @@ func ceiling(t time.Time) int64 {
 	return at
 }
 
-// point is a sample in JSON, which has no NaN: an unknown value is null.
+// point is a sample in JSON, which has no NaN: an unknown value is null. The
+// value is that of as many samples more, a [GridStep] from each other.
 type point struct {
-	Time  time.Time `json:"time"`
-	Value *float64  `json:"value"`
+	Time   time.Time `json:"time"`
+	Value  *float64  `json:"value"`
+	Repeat int       `json:"repeat,omitempty"`
 }
 
+// maxSamples bounds what a series in JSON unfolds to: half a year.
+const maxSamples = 1 << 22
+
 // MarshalJSON writes the samples as objects with a time and a value, which is
-// null where the load is not known.
+// null where the load is not known. Where a load stays the same from one point of
+// the grid to the next, the first has the number of those that follow as repeat.
 func (s Series) MarshalJSON() ([]byte, error) {
-	points := make([]point, len(s))
+	points := make([]point, 0, 2)
 	for i, sample := range s {
-		points[i].Time = sample.Time
-		if known(sample.Value) {
-			points[i].Value = &s[i].Value
+		if n := len(points); n > 0 {
+			last := &points[n-1]
+			next := last.Time.Add(time.Duration(last.Repeat+1) * GridStep)
+			if sample.Time.Equal(next) && (last.Value == nil && !known(sample.Value) || last.Value != nil && sample.Value == *last.Value) {
+				last.Repeat++
+				continue
+			}
 		}
+		p := point{Time: sample.Time}
+		if known(sample.Value) {
+			p.Value = &s[i].Value
+		}
+		points = append(points, p)
 	}
 	return json.Marshal(points)
 }
@@ -138,17 +164,27 @@ func (s *Series) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &points); err != nil {
 		return err
 	}
-	read := make(Series, len(points))
-	for i, p := range points {
-		read[i] = scaler.Sample{Time: p.Time, Value: math.NaN()}
+	samples := len(points)
+	for _, p := range points {
+		if p.Repeat < 0 || p.Repeat > maxSamples-samples {
+			return fmt.Errorf("repeat = %d at %s: must be at least 0, and at most %d samples in all", p.Repeat, p.Time.Format(time.RFC3339), maxSamples)
+		}
+		samples += p.Repeat
+	}
+	read := make(Series, 0, samples)
+	for _, p := range points {
+		value := math.NaN()
 		if p.Value != nil {
-			read[i].Value = *p.Value
-			if !known(*p.Value) {
-				return fmt.Errorf("value = %v at %s: must be at least 0", *p.Value, p.Time.Format(time.RFC3339))
+			value = *p.Value
+			if !known(value) {
+				return fmt.Errorf("value = %v at %s: must be at least 0", value, p.Time.Format(time.RFC3339))
 			}
 		}
-		if i > 0 && p.Time.Before(points[i-1].Time) {
+		if n := len(read); n > 0 && p.Time.Before(read[n-1].Time) {
 			return fmt.Errorf("time = %s: must not be before the one ahead of it", p.Time.Format(time.RFC3339))
+		}
+		for i := range p.Repeat + 1 {
+			read = append(read, scaler.Sample{Time: p.Time.Add(time.Duration(i) * GridStep), Value: value})
 		}
 	}
 	*s = read

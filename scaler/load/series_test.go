@@ -225,15 +225,42 @@ func TestSeriesJSON(t *testing.T) {
 		t.Errorf("read as %v", back)
 	}
 	for text, want := range map[string]string{
-		`[{"time":"2026-11-22T12:00:05Z","value":-1}]`:                                          "value = -1 at 2026-11-22T12:00:05Z: must be at least 0",
-		`[{"time":"2026-11-22T12:00:05Z","value":1},{"time":"2026-11-22T12:00:00Z","value":1}]`: "time = 2026-11-22T12:00:00Z: must not be before",
-		`[{"time":"2026-11-22T12:00:05Z","value":"1"}]`:                                         "cannot unmarshal",
-		`[{"time":"yesterday","value":1}]`:                                                      "yesterday",
-		`{"time":"2026-11-22T12:00:05Z"}`:                                                       "cannot unmarshal",
+		`[{"time":"2026-11-22T12:00:05Z","value":-1}]`:                                           "value = -1 at 2026-11-22T12:00:05Z: must be at least 0",
+		`[{"time":"2026-11-22T12:00:05Z","value":1},{"time":"2026-11-22T12:00:00Z","value":1}]`:  "time = 2026-11-22T12:00:00Z: must not be before",
+		`[{"time":"2026-11-22T12:00:05Z","value":"1"}]`:                                          "cannot unmarshal",
+		`[{"time":"2026-11-22T12:00:05Z","value":1,"repeat":-1}]`:                                "repeat = -1 at 2026-11-22T12:00:05Z: must be at least 0",
+		`[{"value":1,"repeat":4194303},{"value":1}]`:                                             "at most 4194304 samples",
+		`[{"time":"2026-11-22T12:00:05Z","value":1,"repeat":1},{"time":"2026-11-22T12:00:08Z"}]`: "must not be before",
+		`[{"time":"yesterday","value":1}]`:                                                       "yesterday",
+		`{"time":"2026-11-22T12:00:05Z"}`:                                                        "cannot unmarshal",
 	} {
 		if err := json.Unmarshal([]byte(text), &back); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", text, err, want)
 		}
+	}
+}
+
+// A load that stays the same takes no more room for lasting longer.
+func TestSteadyLoadIsShortInJSON(t *testing.T) {
+	s := load.Series{{Time: at(2.5), Value: 3}}
+	for i := range 132 {
+		s = append(s, scaler.Sample{Time: at(7.5 + 5*float64(i)), Value: 0})
+	}
+	s = append(s, scaler.Sample{Time: at(664), Value: 0})
+	text, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `[{"time":"2026-11-22T12:00:05Z","value":3},{"time":"2026-11-22T12:00:10Z","value":0,"repeat":131},{"time":"2026-11-22T12:11:06.5Z","value":0}]`
+	if string(text) != want {
+		t.Errorf("written as %s", text)
+	}
+	var back load.Series
+	if err := json.Unmarshal(text, &back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(s, back); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -288,6 +315,7 @@ func FuzzSeriesJSON(f *testing.F) {
 	f.Add([]byte(`[{"time":"2026-11-22T12:00:05Z","value":1.5},{"time":"2026-11-22T12:00:10Z","value":null}]`))
 	f.Add([]byte(`[{"time":"0000-01-01T00:00:00Z","value":0},{"time":"9999-12-31T23:59:59.999999999Z","value":1e308}]`))
 	f.Add([]byte(`[{},{"value":0}]`))
+	f.Add([]byte(`[{"time":"2026-11-22T12:00:05Z","value":0,"repeat":131},{"time":"2026-11-22T12:11:03.2Z","value":0}]`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var s load.Series
 		if json.Unmarshal(text, &s) != nil {
