@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -194,51 +193,17 @@ func startPrometheus(t *testing.T, targets ...string) (address string) {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address = fmt.Sprintf("127.0.0.1:%d", nomadtest.FreePort(t))
-	run(t, nil, nomadtest.Tool(t, "prometheus"), "--config.file", file, "--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", address)
-	nomadtest.Eventually(t, soon, "Prometheus to be ready", func() bool { return answers("http://" + address + "/-/ready") })
+	address = nomadtest.FreeAddress(t)
+	nomadtest.StartProgram(t, nil, nomadtest.Tool(t, "prometheus"), "--config.file", file, "--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", address)
+	nomadtest.Eventually(t, soon, "Prometheus to be ready", func() bool { return nomadtest.Get(t.Context(), "http://"+address+"/-/ready", nil) == nil })
 	return address
 }
 
 // startRealGateway runs the gateway beside the Nomad of a test.
 func startRealGateway(t *testing.T, cluster *nomadtest.Agent) (address, admin string) {
-	address, admin = fmt.Sprintf("127.0.0.1:%d", nomadtest.FreePort(t)), fmt.Sprintf("127.0.0.1:%d", nomadtest.FreePort(t))
+	address, admin = nomadtest.FreeAddress(t), nomadtest.FreeAddress(t)
 	binary := nomadtest.Binary(t, t.TempDir())
-	run(t, []string{"NOMAD_ADDR=" + cluster.Address}, binary, "gateway", "--listen", address, "--admin-listen", admin)
-	nomadtest.Eventually(t, soon, "the gateway to be ready", func() bool { return answers("http://" + admin + "/readyz") })
+	nomadtest.StartProgram(t, []string{"NOMAD_ADDR=" + cluster.Address}, binary, "gateway", "--listen", address, "--admin-listen", admin)
+	nomadtest.Eventually(t, soon, "the gateway to be ready", func() bool { return nomadtest.Get(t.Context(), "http://"+admin+"/readyz", nil) == nil })
 	return address, admin
-}
-
-// run runs a program until the test ends.
-func run(t *testing.T, env []string, command ...string) {
-	t.Helper()
-	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Env = append(os.Environ(), env...)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt)
-		_ = cmd.Wait()
-		if t.Failed() {
-			out, _ := os.ReadFile(log.Name())
-			t.Logf("the end of the log of %s:\n%s", filepath.Base(command[0]), out[max(0, len(out)-4000):])
-		}
-	})
-}
-
-// answers reports whether a GET is answered 200.
-func answers(url string) bool {
-	response, err := http.Get(url)
-	if err != nil {
-		return false
-	}
-	response.Body.Close()
-	return response.StatusCode == http.StatusOK
 }

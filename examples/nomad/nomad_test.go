@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -57,9 +56,9 @@ func TestJobsWorkWithTheirPolicies(t *testing.T) {
 	cluster.Register(t, job)
 
 	url := "http://127.0.0.1:" + port + "/apps/" + p.App() + "/"
-	nomadtest.Eventually(t, 60*time.Second, "an answer from zero", func() bool { return get(url) == http.StatusOK })
+	nomadtest.Eventually(t, 60*time.Second, "an answer from zero", func() bool { return nomadtest.Get(t.Context(), url, nil) == nil })
 	nomadtest.Eventually(t, 30*time.Second, "growth under load", func() bool {
-		get(url)
+		_ = nomadtest.Get(t.Context(), url, nil)
 		return cluster.Status(t, p).Desired == 3
 	})
 	nomadtest.Eventually(t, 3*time.Minute, "zero, which is for the autoscaler to decide", func() bool { return cluster.Status(t, p).Desired == 0 })
@@ -237,14 +236,4 @@ func read(t *testing.T, file string) string {
 		t.Fatal(err)
 	}
 	return string(text)
-}
-
-// get returns the status of the answer, or 0.
-func get(url string) int {
-	response, err := http.Get(url)
-	if err != nil {
-		return 0
-	}
-	response.Body.Close()
-	return response.StatusCode
 }
