@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
@@ -14,6 +16,7 @@ import (
 )
 
 // The demonstration fails by itself unless it has seen the whole life of an app.
+// One interrupt ends it in order when it stays up, and nothing outlives it.
 func TestDemo(t *testing.T) {
 	for _, tool := range []string{"nomad", "nomad-autoscaler", "terraform", "hey"} {
 		nomadtest.Tool(t, tool)
@@ -22,13 +25,37 @@ func TestDemo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), demo).CombinedOutput()
-	t.Logf("%s", out)
+	mark := "TEST_DEMO=" + t.TempDir()
+	cmd := exec.CommandContext(t.Context(), demo, "-keep")
+	cmd.Env = append(os.Environ(), mark)
+	// Its own group, which one interrupt reaches as a whole, as from a keyboard.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Stderr = t.Output()
+	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Contains(out, []byte("What was seen:")) {
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	summary := false
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		t.Log(lines.Text())
+		if strings.Contains(lines.Text(), "Staying up until interrupted") {
+			if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
+				t.Error(err)
+			}
+		}
+		summary = summary || lines.Text() == "What was seen:"
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if !summary {
 		t.Error("there is no summary")
+	}
+	if left := nomadtest.Processes(mark); len(left) > 0 {
+		t.Errorf("the processes %v are left", left)
 	}
 }
 

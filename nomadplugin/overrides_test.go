@@ -102,9 +102,10 @@ func TestRunHoldsUntilItIsKnownWhichOverridesThereAre(t *testing.T) {
 
 	broken.Store(true)
 	s, log := newStrategy(t, map[string]string{"nomad_address": server.URL})
-	if action := evaluate(t, s, p); action.Direction != sdk.ScaleDirectionUp || action.Count != 2 {
-		t.Errorf("the action is %+v when overrides cannot be read, want up to 2", action)
-	}
+	nomadtest.Eventually(t, 30*time.Second, "an action up although overrides cannot be read", func() bool {
+		action := evaluate(t, s, p)
+		return action.Direction == sdk.ScaleDirectionUp && action.Count == 2
+	})
 	if n := log.count("no key to decrypt with"); n != 1 {
 		t.Errorf("why was logged %d times, want once", n)
 	}

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -26,9 +25,9 @@ const watched = 90 * time.Second
 func TestPrometheus(t *testing.T) {
 	cluster := nomadtest.Start(t)
 	loads := startGateway(t)
-	queue := startQueue(t)
+	queue, fleeting := startQueue(t), startQueue(t)
 	gateway, admin := startRealGateway(t, cluster)
-	prometheus := startPrometheus(t, queue.address, admin)
+	prometheus := startPrometheus(t, queue.address, admin, fleeting.address)
 	startAgent(t, cluster, loads, fmt.Sprintf(`
 apm "prometheus" {
   driver = "prometheus"
@@ -78,6 +77,62 @@ apm "prometheus" {
 		nomadtest.Eventually(t, soon, "another app growing", func() bool { return cluster.Status(t, other).Desired == 3 })
 		if got := cluster.Status(t, p).Desired; got != 3 {
 			t.Errorf("%d instances are desired without any data, want 3", got)
+		}
+	})
+
+	t.Run("a series that is gone with the work, or with its exporter", func(t *testing.T) {
+		t.Parallel()
+		policies := make(map[string]scaler.Policy)
+		for name, remedy := range map[string]string{
+			"bare":    "",
+			"vector":  " or vector(0)",
+			"guarded": ` or (0 * sum(up{job="target2"} == 1))`,
+		} {
+			p, block := custom(t, name)
+			block.Query = fmt.Sprintf("sum(queue_length{app=%q})", name) + remedy
+			job := nomadtest.Job(p)
+			job.TaskGroups[0].Scaling = block.Render()
+			cluster.Register(t, job)
+			policies[name] = p
+			fleeting.set(name, 25)
+		}
+		reaches := func(name string, count int) {
+			t.Helper()
+			nomadtest.Eventually(t, watched, fmt.Sprintf("%s at %d", name, count), func() bool { return cluster.Status(t, policies[name]).Desired == count })
+		}
+		for name := range policies {
+			reaches(name, 3)
+		}
+		fleeting.remove("bare", "vector", "guarded")
+		reaches("vector", 1)
+		reaches("guarded", 1)
+
+		fleeting.set("vector", 25)
+		fleeting.set("guarded", 25)
+		reaches("vector", 3)
+		reaches("guarded", 3)
+		if err := fleeting.server.Close(); err != nil {
+			t.Fatal(err)
+		}
+		reaches("vector", 1)
+		gone := time.Now()
+		nomadtest.Eventually(t, watched, "samples too old to go by", func() bool { return time.Since(gone) > scaler.MaxGap+10*time.Second })
+		for name := range policies {
+			want := map[string]int{"bare": 3, "vector": 1, "guarded": 3}[name]
+			if got := cluster.Status(t, policies[name]).Desired; got != want {
+				t.Errorf("%s is at %d without its exporter, want %d", name, got, want)
+			}
+		}
+	})
+
+	t.Run("a window of more than three hours is refused", func(t *testing.T) {
+		for window, refused := range map[time.Duration]bool{3 * time.Hour: false, 4 * time.Hour: true} {
+			now := time.Now()
+			// The agent asks for a value a second.
+			err := nomadtest.Get(t.Context(), fmt.Sprintf("http://%s/api/v1/query_range?query=up&step=1&start=%d&end=%d", prometheus, now.Add(-window).Unix(), now.Unix()), nil)
+			if (err != nil) != refused {
+				t.Errorf("a window of %s is answered with error %v, want one: %t", window, err, refused)
+			}
 		}
 	})
 
@@ -138,6 +193,7 @@ apm "prometheus" {
 // queueServer exposes the length of queues as a user's own exporter would.
 type queueServer struct {
 	address string
+	server  *http.Server
 	mutex   sync.Mutex
 	lengths map[string]int
 	since   map[string]time.Time
@@ -149,13 +205,13 @@ func startQueue(t *testing.T) *queueServer {
 		t.Fatal(err)
 	}
 	q := &queueServer{address: listener.Addr().String(), lengths: make(map[string]int), since: make(map[string]time.Time)}
-	server := &http.Server{Handler: q, ReadHeaderTimeout: time.Second}
+	q.server = &http.Server{Handler: q, ReadHeaderTimeout: time.Second}
 	go func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := q.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			t.Error(err)
 		}
 	}()
-	t.Cleanup(func() { _ = server.Close() })
+	t.Cleanup(func() { _ = q.server.Close() })
 	return q
 }
 
@@ -176,6 +232,14 @@ func (q *queueServer) set(app string, length int) {
 	q.lengths[app] = length
 }
 
+func (q *queueServer) remove(apps ...string) {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	for _, app := range apps {
+		delete(q.lengths, app)
+	}
+}
+
 // watched is how long there has been a length of an app's queue.
 func (q *queueServer) watched(app string) time.Duration {
 	q.mutex.Lock()
@@ -194,51 +258,17 @@ func startPrometheus(t *testing.T, targets ...string) (address string) {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address = fmt.Sprintf("127.0.0.1:%d", nomadtest.FreePort(t))
-	run(t, nil, nomadtest.Tool(t, "prometheus"), "--config.file", file, "--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", address)
-	nomadtest.Eventually(t, soon, "Prometheus to be ready", func() bool { return answers("http://" + address + "/-/ready") })
+	address = nomadtest.FreeAddress(t)
+	nomadtest.StartProgram(t, nil, nomadtest.Tool(t, "prometheus"), "--config.file", file, "--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", address)
+	nomadtest.Eventually(t, soon, "Prometheus to be ready", func() bool { return nomadtest.Get(t.Context(), "http://"+address+"/-/ready", nil) == nil })
 	return address
 }
 
 // startRealGateway runs the gateway beside the Nomad of a test.
 func startRealGateway(t *testing.T, cluster *nomadtest.Agent) (address, admin string) {
-	address, admin = fmt.Sprintf("127.0.0.1:%d", nomadtest.FreePort(t)), fmt.Sprintf("127.0.0.1:%d", nomadtest.FreePort(t))
+	address, admin = nomadtest.FreeAddress(t), nomadtest.FreeAddress(t)
 	binary := nomadtest.Binary(t, t.TempDir())
-	run(t, []string{"NOMAD_ADDR=" + cluster.Address}, binary, "gateway", "--listen", address, "--admin-listen", admin)
-	nomadtest.Eventually(t, soon, "the gateway to be ready", func() bool { return answers("http://" + admin + "/readyz") })
+	nomadtest.StartProgram(t, []string{"NOMAD_ADDR=" + cluster.Address}, binary, "gateway", "--listen", address, "--admin-listen", admin)
+	nomadtest.Eventually(t, soon, "the gateway to be ready", func() bool { return nomadtest.Get(t.Context(), "http://"+admin+"/readyz", nil) == nil })
 	return address, admin
-}
-
-// run runs a program until the test ends.
-func run(t *testing.T, env []string, command ...string) {
-	t.Helper()
-	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Env = append(os.Environ(), env...)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt)
-		_ = cmd.Wait()
-		if t.Failed() {
-			out, _ := os.ReadFile(log.Name())
-			t.Logf("the end of the log of %s:\n%s", filepath.Base(command[0]), out[max(0, len(out)-4000):])
-		}
-	})
-}
-
-// answers reports whether a GET is answered 200.
-func answers(url string) bool {
-	response, err := http.Get(url)
-	if err != nil {
-		return false
-	}
-	response.Body.Close()
-	return response.StatusCode == http.StatusOK
 }

@@ -145,19 +145,19 @@ func TestDecideGoesByTheOverride(t *testing.T) {
 	}{
 		{
 			"a hold keeps the count under load", apply(t, hold), 2, steady(900, 10*time.Minute),
-			2, scaler.RuleHeld, "held by an override until 12:30 UTC: launch",
+			2, scaler.RuleHeld, "held by an override until 12:30 UTC, set by ada: launch",
 		},
 		{
 			"a hold keeps the count without load", apply(t, hold), 2, steady(0, 20*time.Minute),
-			2, scaler.RuleHeld, "held by an override until 12:30 UTC: launch",
+			2, scaler.RuleHeld, "held by an override until 12:30 UTC, set by ada: launch",
 		},
 		{
 			"a hold names the day when it ends on another, and no reason when there is none", apply(t, silent), 2, nil,
-			2, scaler.RuleHeld, "held by an override until 2026-11-23 02:00 UTC",
+			2, scaler.RuleHeld, "held by an override until 2026-11-23 02:00 UTC, set by ada",
 		},
 		{
 			"a hold keeps a count outside of the policy's own bounds", apply(t, hold), 40, nil,
-			40, scaler.RuleHeld, "held by an override until 12:30 UTC: launch",
+			40, scaler.RuleHeld, "held by an override until 12:30 UTC, set by ada: launch",
 		},
 		{
 			"a hold does not keep a count that Nomad does not allow", apply(t, hold), 60, nil,

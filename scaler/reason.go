@@ -16,11 +16,15 @@ func (d Decision) Reason() string {
 		return d.words()
 	case d.Rule != RuleHeld:
 		return fmt.Sprintf("%s; %s by an override until %s", d.words(), d.Override.Changes(), d.Override.Until(d.Now))
-	case d.Override.Reason == "":
-		return "held by an override until " + d.Override.Until(d.Now)
-	default:
-		return fmt.Sprintf("held by an override until %s: %s", d.Override.Until(d.Now), d.Override.Reason)
 	}
+	words := "held by an override until " + d.Override.Until(d.Now)
+	if d.Override.By != "" {
+		words += ", set by " + d.Override.By
+	}
+	if d.Override.Reason != "" {
+		words += ": " + d.Override.Reason
+	}
+	return words
 }
 
 // words is the reason of a rule that goes by the policy's values.

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -58,10 +55,10 @@ func startCluster(ctx context.Context, dir string) (*cluster, error) {
 	if c.agent, err = nomadtest.Run(ctx, nomadBinary, nomadtest.Options{Dir: dir}); err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	ports, err := nomadtest.FreePorts(1)
 	if err == nil {
 		err = errors.Join(
-			c.agent.Submit(c.job("gateway"), map[string]string{"nomadscale": filepath.Join(dir, "plugins", "nomadscale"), "http_port": strconv.Itoa(port)}),
+			c.agent.Submit(c.job("gateway"), map[string]string{"nomadscale": filepath.Join(dir, "plugins", "nomadscale"), "http_port": strconv.Itoa(ports[0])}),
 			c.agent.Submit(c.job("autoscaler"), map[string]string{"autoscaler": autoscaler, "plugin_dir": filepath.Join(dir, "plugins")}),
 			c.findGateway(ctx),
 		)
@@ -81,7 +78,9 @@ func (c *cluster) job(name string) string {
 
 // findGateway waits until the gateway is ready, found by its services.
 func (c *cluster) findGateway(ctx context.Context) error {
-	return poll(ctx, 30*time.Second, "the gateway to be ready", func() error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	return c.agent.Poll(ctx, "waiting for the gateway to be ready", func() error {
 		for service, url := range map[string]*string{"nomadscale-gateway": &c.gateway, "nomadscale-gateway-admin": &c.admin} {
 			registrations, _, err := c.agent.API.Services().Get(service, nil)
 			if err != nil {
@@ -92,7 +91,7 @@ func (c *cluster) findGateway(ctx context.Context) error {
 			}
 			*url = fmt.Sprintf("http://%s:%d", registrations[0].Address, registrations[0].Port)
 		}
-		return c.getJSON(ctx, c.admin+"/readyz", nil)
+		return nomadtest.Get(ctx, c.admin+"/readyz", nil)
 	})
 }
 
@@ -104,26 +103,7 @@ type answer struct{ Started, Listening time.Time }
 
 // get sends one request to the app.
 func (c *cluster) get(ctx context.Context, path string) (a answer, err error) {
-	return a, c.getJSON(ctx, c.url()+path, &a)
-}
-
-func (c *cluster) getJSON(ctx context.Context, url string, into any) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: %s", url, response.Status)
-	}
-	if into == nil {
-		return nil
-	}
-	return json.NewDecoder(response.Body).Decode(into)
+	return a, nomadtest.Get(ctx, c.url()+path, &a)
 }
 
 // count reads how many instances are desired and how many run.
@@ -134,7 +114,9 @@ func (c *cluster) count(ctx context.Context) (desired, running int, err error) {
 
 // until waits for a count.
 func (c *cluster) until(ctx context.Context, limit time.Duration, what string, condition func(desired, running int) bool) error {
-	return poll(ctx, limit, what, func() error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return c.agent.Poll(ctx, fmt.Sprintf("waiting %s for %s", limit, what), func() error {
 		desired, running, err := c.count(ctx)
 		if err != nil {
 			return err
@@ -177,36 +159,4 @@ func setKey(value any, key, to string) (found bool) {
 		}
 	}
 	return found
-}
-
-// poll tries until it works or the limit is over.
-func poll(ctx context.Context, limit time.Duration, what string, try func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := try()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting %s for %s: %w", limit, what, err)
-		case <-tick.C:
-		}
-	}
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(port)
 }

@@ -19,7 +19,7 @@ import (
 func main() {
 	keep := flag.Bool("keep", false, "stay up before the end and print the addresses, until interrupted")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	if err := run(ctx, *keep); err != nil {
 		fmt.Fprintln(os.Stderr, "\nThe demo has failed:", err)

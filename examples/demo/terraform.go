@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
@@ -53,7 +54,10 @@ func newTerraform(ctx context.Context, c *cluster) (*terraform, error) {
 func (t *terraform) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, t.cli, args...)
 	cmd.Dir, cmd.Env = t.dir, t.env
-	// An interrupt lets the CLI end in order, and give its lock back.
+	// Its own group, so that an interrupt from the keyboard does not end it while
+	// it destroys. The context's interrupt lets the CLI end in order, and give
+	// its lock back.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	return cmd
 }

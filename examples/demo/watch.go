@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
 // watch prints a line a second about the app, while it is declared.
@@ -40,7 +41,7 @@ func (c *cluster) line(ctx context.Context, now time.Time) (string, bool) {
 // loadNow is the app's load as the gateway tells it.
 func (c *cluster) loadNow(ctx context.Context) string {
 	var report gateway.LoadReport
-	if err := c.getJSON(ctx, c.admin+"/v1/load?app="+c.policy.App(), &report); err != nil {
+	if err := nomadtest.Get(ctx, c.admin+"/v1/load?app="+c.policy.App(), &report); err != nil {
 		return "load unknown"
 	}
 	now := report.Apps[c.policy.App()]

@@ -19,12 +19,26 @@ variable "plugin_dir" {
   default     = "/opt/nomad-autoscaler/plugins"
 }
 
+variable "agents" {
+  type        = number
+  description = "How many agents run. One acts, and the others wait to take its place."
+  default     = 1
+}
+
+variable "watchdog" {
+  type        = string
+  description = "How long an app may go without an evaluation before the agent is started anew."
+  default     = "2m"
+}
+
 job "nomad-autoscaler" {
   group "agent" {
+    count = var.agents
+
     # However often the agent has to be started anew, it is.
     restart {
       attempts = 3
-      interval = "5m"
+      interval = "1m"
       delay    = "5s"
       mode     = "delay"
     }
@@ -60,6 +74,14 @@ job "nomad-autoscaler" {
             namespace = "*"
           }
 
+          # Which of several agents acts, a lock decides that Nomad keeps.
+          high_availability {
+            enabled    = ${var.agents > 1}
+            lock_path  = "nomad-autoscaler/lock"
+            lock_ttl   = "15s"
+            lock_delay = "1s"
+          }
+
           # The watchdog ends the agent when it has stopped to evaluate an app,
           # and Nomad starts it anew. It must be above the longest
           # evaluation_interval.
@@ -67,7 +89,7 @@ job "nomad-autoscaler" {
             driver = "nomadscale"
             args   = ["strategy"]
             config = {
-              watchdog = "2m"
+              watchdog = "${var.watchdog}"
             }
           }
 

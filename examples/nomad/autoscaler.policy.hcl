@@ -9,10 +9,15 @@ namespace "*" {
     "read-job",              # the count and the history; the apm finds the gateways
   ]
 
-  # The overrides of the apps.
   variables {
+    # The overrides of the apps.
     path "nomadscale/overrides/*" {
       capabilities = ["list", "read"]
+    }
+
+    # Of several agents: the lock that decides which of them acts.
+    path "nomad-autoscaler/lock" {
+      capabilities = ["write"]
     }
   }
 }

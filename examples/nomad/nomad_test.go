@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,7 +23,9 @@ import (
 )
 
 // With the policies of the files and nothing else, an app starts, grows by the
-// gateway, grows by the autoscaler and goes to zero.
+// gateway and goes to zero by the autoscaler, although the agent that acts has lost
+// a plugin: the watchdog ends that agent, Nomad restarts it, and meanwhile the other
+// takes its place.
 func TestJobsWorkWithTheirPolicies(t *testing.T) {
 	cluster := nomadtest.Start(t, nomadtest.Options{ACL: true})
 	dir := t.TempDir()
@@ -39,7 +43,7 @@ func TestJobsWorkWithTheirPolicies(t *testing.T) {
 	port := fmt.Sprint(nomadtest.FreePort(t))
 	for file, variables := range map[string]map[string]string{
 		"gateway.nomad.hcl":    {"nomadscale": binary, "http_port": port},
-		"autoscaler.nomad.hcl": {"autoscaler": nomadtest.Tool(t, "nomad-autoscaler"), "plugin_dir": filepath.Dir(binary)},
+		"autoscaler.nomad.hcl": {"autoscaler": nomadtest.Tool(t, "nomad-autoscaler"), "plugin_dir": filepath.Dir(binary), "agents": "2", "watchdog": "10s"},
 	} {
 		if err := cluster.Submit(file, variables); err != nil {
 			t.Fatal(err)
@@ -57,10 +61,43 @@ func TestJobsWorkWithTheirPolicies(t *testing.T) {
 	cluster.Register(t, job)
 
 	url := "http://127.0.0.1:" + port + "/apps/" + p.App() + "/"
-	nomadtest.Eventually(t, 60*time.Second, "an answer from zero", func() bool { return get(url) == http.StatusOK })
+	nomadtest.Eventually(t, 60*time.Second, "an answer from zero", func() bool { return nomadtest.Get(t.Context(), url, nil) == nil })
 	nomadtest.Eventually(t, 30*time.Second, "growth under load", func() bool {
-		get(url)
+		_ = nomadtest.Get(t.Context(), url, nil)
 		return cluster.Status(t, p).Desired == 3
+	})
+	agents := func() (running int, restarts uint64) {
+		allocations, _, err := cluster.API.Jobs().Allocations("nomad-autoscaler", false, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, allocation := range allocations {
+			if task := allocation.TaskStates["agent"]; task != nil {
+				restarts += task.Restarts
+				if task.State == "running" {
+					running++
+				}
+			}
+		}
+		return running, restarts
+	}
+	if running, restarts := agents(); running != 2 || restarts != 0 {
+		t.Fatalf("%d agents run after %d restarts, want 2 after none", running, restarts)
+	}
+	plugin, err := exec.Command("pgrep", "-f", "^"+binary+" apm").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(plugin)))
+	if err != nil {
+		t.Fatalf("one of two agents has plugins: %v", err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	nomadtest.Eventually(t, time.Minute, "a restart of the agent that the watchdog has ended", func() bool {
+		_, restarts := agents()
+		return restarts > 0
 	})
 	nomadtest.Eventually(t, 3*time.Minute, "zero, which is for the autoscaler to decide", func() bool { return cluster.Status(t, p).Desired == 0 })
 	if rule := cluster.Status(t, p).History.LastAction.Rule; rule != scaler.RuleInactive {
@@ -133,6 +170,36 @@ func TestErrorsNameTheMissingCapability(t *testing.T) {
 			}
 		})
 	}
+
+	// The lock of several agents is the agent's own affair, so the error is as well.
+	t.Run("the agents' lock", func(t *testing.T) {
+		policy := read(t, "autoscaler.policy.hcl")
+		if err := lock(t, cluster, policy); err != nil {
+			t.Errorf("with the whole policy: %v", err)
+		}
+		if err := lock(t, cluster, strings.Replace(policy, `"write"`, `"read"`, 1)); err == nil || !strings.Contains(err.Error(), "403") {
+			t.Errorf("error %v without write, want 403", err)
+		}
+	})
+}
+
+// lock takes, renews and gives back the lock as an agent with high availability does.
+func lock(t *testing.T, cluster *nomadtest.Agent, rules string) error {
+	t.Helper()
+	c, err := api.NewClient(&api.Config{Address: cluster.Address, SecretID: token(t, cluster, rules)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := c.Locks(api.WriteOptions{Namespace: "default"}, api.Variable{
+		Path: "nomad-autoscaler/lock", Lock: &api.VariableLock{TTL: "15s", LockDelay: "1s"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Acquire(t.Context()); err != nil {
+		return err
+	}
+	return errors.Join(l.Renew(t.Context()), l.Release(t.Context()))
 }
 
 // A token with the provider's policy takes a job through its life, and with one
@@ -189,7 +256,17 @@ func TestProviderWorksWithItsPolicy(t *testing.T) {
 // client speaks with a token that has these rules and no others.
 func client(t *testing.T, cluster *nomadtest.Agent, rules string) *nomad.Client {
 	t.Helper()
-	name := strings.NewReplacer("/", "-", " ", "-", ".", "-", "_", "-").Replace(t.Name())
+	c, err := nomad.New(&api.Config{Address: cluster.Address, SecretID: token(t, cluster, rules)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// token is one that has these rules and no others.
+func token(t *testing.T, cluster *nomadtest.Agent, rules string) string {
+	t.Helper()
+	name := strings.NewReplacer("/", "-", " ", "-", ".", "-", "_", "-", "'", "-").Replace(t.Name())
 	if _, err := cluster.API.ACLPolicies().Upsert(&api.ACLPolicy{Name: name, Rules: rules}, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -197,11 +274,7 @@ func client(t *testing.T, cluster *nomadtest.Agent, rules string) *nomad.Client 
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := nomad.New(&api.Config{Address: cluster.Address, SecretID: token.SecretID})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return token.SecretID
 }
 
 // watchOnce watches apps until the first report or error.
@@ -237,14 +310,4 @@ func read(t *testing.T, file string) string {
 		t.Fatal(err)
 	}
 	return string(text)
-}
-
-// get returns the status of the answer, or 0.
-func get(url string) int {
-	response, err := http.Get(url)
-	if err != nil {
-		return 0
-	}
-	response.Body.Close()
-	return response.StatusCode
 }

@@ -2,11 +2,9 @@ package prometheus_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -30,9 +28,10 @@ func TestRules(t *testing.T) {
 	dir := t.TempDir()
 	plugins := filepath.Join(dir, "plugins")
 	binary := nomadtest.Binary(t, plugins)
-	requests, gateway, agent, prometheus := address(t), address(t), address(t), address(t)
-	run(t, cluster, binary, "gateway", "--listen", requests, "--admin-listen", gateway)
-	run(t, cluster, nomadtest.Tool(t, "nomad-autoscaler"), "agent", "-config", write(t, dir, "agent.hcl", fmt.Sprintf(`
+	requests, gateway, agent, prometheus := nomadtest.FreeAddress(t), nomadtest.FreeAddress(t), nomadtest.FreeAddress(t), nomadtest.FreeAddress(t)
+	environment := []string{"NOMAD_ADDR=" + cluster.Address}
+	nomadtest.StartProgram(t, environment, binary, "gateway", "--listen", requests, "--admin-listen", gateway)
+	nomadtest.StartProgram(t, environment, nomadtest.Tool(t, "nomad-autoscaler"), "agent", "-config", write(t, dir, "agent.hcl", fmt.Sprintf(`
 plugin_dir = %q
 http {
   bind_address = "127.0.0.1"
@@ -58,7 +57,7 @@ apm "nomadscale" {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, cluster, nomadtest.Tool(t, "prometheus"), "--web.listen-address", prometheus, "--storage.tsdb.path", filepath.Join(dir, "data"),
+	nomadtest.StartProgram(t, nil, nomadtest.Tool(t, "prometheus"), "--web.listen-address", prometheus, "--storage.tsdb.path", filepath.Join(dir, "data"),
 		"--config.file", write(t, dir, "prometheus.yml", fmt.Sprintf(`
 global:
   scrape_interval: 1s
@@ -82,7 +81,12 @@ scrape_configs:
 	asleep := nomadtest.Policy(t, "asleep", scaler.Document{"min_instances": "0", "start_timeout": "1s"})
 	cluster.Register(t, nomadtest.Job(asleep))
 	nomadtest.Eventually(t, soon, "a request that is turned away", func() bool {
-		return status(t, "http://"+requests+"/apps/"+asleep.App()+"/") == http.StatusServiceUnavailable
+		response, err := http.Get("http://" + requests + "/apps/" + asleep.App() + "/")
+		if err != nil {
+			return false
+		}
+		response.Body.Close()
+		return response.StatusCode == http.StatusServiceUnavailable
 	})
 	nomadtest.Eventually(t, soon, "the agent's metrics in Prometheus", func() bool {
 		return slices.Contains(names(t, prometheus), "nomad_autoscaler_scale_invoke_error_count")
@@ -134,7 +138,7 @@ func states(t *testing.T, prometheus string) map[string]string {
 			}
 		}
 	}
-	get(t, "http://"+prometheus+"/api/v1/rules?type=alert", &answer)
+	ask(t, "http://"+prometheus+"/api/v1/rules?type=alert", &answer)
 	all := make(map[string]string)
 	for _, group := range answer.Data.Groups {
 		for _, rule := range group.Rules {
@@ -151,36 +155,14 @@ func states(t *testing.T, prometheus string) map[string]string {
 func names(t *testing.T, prometheus string) []string {
 	t.Helper()
 	var answer struct{ Data []string }
-	get(t, "http://"+prometheus+"/api/v1/label/__name__/values", &answer)
+	ask(t, "http://"+prometheus+"/api/v1/label/__name__/values", &answer)
 	return answer.Data
 }
 
-// get reads an answer, once there is one.
-func get(t *testing.T, url string, answer any) {
+// ask reads an answer, once there is one.
+func ask(t *testing.T, url string, answer any) {
 	t.Helper()
-	nomadtest.Eventually(t, soon, "an answer of "+url, func() bool {
-		response, err := http.Get(url)
-		if err != nil {
-			return false
-		}
-		defer response.Body.Close()
-		return response.StatusCode == http.StatusOK && json.NewDecoder(response.Body).Decode(answer) == nil
-	})
-}
-
-func status(t *testing.T, url string) int {
-	t.Helper()
-	response, err := http.Get(url)
-	if err != nil {
-		return 0
-	}
-	response.Body.Close()
-	return response.StatusCode
-}
-
-func address(t *testing.T) string {
-	t.Helper()
-	return fmt.Sprintf("127.0.0.1:%d", nomadtest.FreePort(t))
+	nomadtest.Eventually(t, soon, "an answer of "+url, func() bool { return nomadtest.Get(t.Context(), url, answer) == nil })
 }
 
 func write(t *testing.T, dir, name, text string) string {
@@ -190,28 +172,4 @@ func write(t *testing.T, dir, name, text string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// run runs a program beside a Nomad until the test ends.
-func run(t *testing.T, cluster *nomadtest.Agent, command ...string) {
-	t.Helper()
-	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Env = append(os.Environ(), "NOMAD_ADDR="+cluster.Address)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt)
-		_ = cmd.Wait()
-		if t.Failed() {
-			out, _ := os.ReadFile(log.Name())
-			t.Logf("the end of the log of %s:\n%s", filepath.Base(command[0]), out[max(0, len(out)-4000):])
-		}
-	})
 }

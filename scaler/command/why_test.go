@@ -91,11 +91,11 @@ The autoscaler evaluates every 10s. If it stays at 1 for longer, the autoscaler'
 	t.Run("an override holds it", func(t *testing.T) {
 		p := register(t, agent, "held", 50, nil)
 		g.load(p, 500)
-		if _, err := ask(t, "override", "set", p.App(), "--hold", "--for", "1h", "--reason", "launch"); err != nil {
+		if _, err := ask(t, "override", "set", p.App(), "--hold", "--for", "1h", "--by", "ada", "--reason", "launch"); err != nil {
 			t.Fatal(err)
 		}
 		prints(t, `
-default/held/app stays at 1: held by an override until 12:00 UTC: launch.
+default/held/app stays at 1: held by an override until 12:00 UTC, set by ada: launch.
 
   count        1 desired, 1 running
   load         500/min, with 100/min for each instance

@@ -23,6 +23,9 @@ type AppStatus struct {
 	Policy scaler.Document `json:"policy,omitempty"`
 	// Enabled is the scaling block's own switch.
 	Enabled bool `json:"enabled"`
+	// Override is what stands in for some of Policy's values for a while; absent
+	// when no override is in force.
+	Override *scaler.Override `json:"override,omitempty"`
 	// Error says what is wrong with the newest policy. Policy is then the last
 	// good one, and stays in force.
 	Error string `json:"error,omitempty"`
@@ -132,14 +135,16 @@ func authorised(token string, next http.Handler) http.Handler {
 	})
 }
 
-// serveReady answers 200 from when the gateway knows apps and instances until it
-// begins to end.
+// serveReady answers 200 from when the gateway knows apps, instances and overrides
+// until it begins to end.
 func (g *Gateway) serveReady(w http.ResponseWriter, _ *http.Request) {
 	switch {
 	case g.ending.Load():
 		http.Error(w, "the gateway is ending", http.StatusServiceUnavailable)
 	case !g.apps.known():
 		http.Error(w, "the gateway does not know the apps and instances yet", http.StatusServiceUnavailable)
+	case !g.overrides.Known():
+		http.Error(w, "the gateway does not know the overrides yet", http.StatusServiceUnavailable)
 	default:
 		fmt.Fprintln(w, "ok")
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
 func TestAdminToken(t *testing.T) {
@@ -66,6 +65,10 @@ func TestReady(t *testing.T) {
 		t.Errorf("before the instances are known: %d", got)
 	}
 	g.apps.Replace(nil)
+	if got := ready(); got != http.StatusServiceUnavailable {
+		t.Errorf("before the overrides are known: %d", got)
+	}
+	g.overrides.Report(nil)
 	if got := ready(); got != http.StatusOK {
 		t.Errorf("with all known: %d", got)
 	}
@@ -140,8 +143,7 @@ func TestMetrics(t *testing.T) {
 	g := newGateway(t, with(f))
 	address := upstreamServer(t, ok)
 	f.onScale = func(int) { g.apps.Update(allocation(appName, "a", 0, address)) }
-	g.apps.report([]nomad.App{declared(t, appName, scaler.Document{"min_instances": "0"}), declared(t, "default/full/web", scaler.Document{"max_queued_requests": "0"})})
-	g.apps.Replace(nil)
+	g.declare(declared(t, appName, scaler.Document{"min_instances": "0"}), declared(t, "default/full/web", scaler.Document{"max_queued_requests": "0"}))
 	running(t, g)
 	url := "http://" + g.Address() + "/apps/"
 	get(t, url+appName+"/").Body.Close()

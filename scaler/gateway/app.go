@@ -165,6 +165,7 @@ func (a *app) status(now time.Time, t *table) AppStatus {
 	}
 	if p := a.policy.Load(); p != nil {
 		s.Policy, s.Enabled, s.Metric = p.Document(), p.Enabled, p.Metric
+		s.Override = a.gateway.overrides.Apply(*p, now).Override
 		if load, known := a.demand(now); known {
 			s.Load = &load
 		}

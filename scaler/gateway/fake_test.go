@@ -131,8 +131,10 @@ func declared(t testing.TB, app string, document scaler.Document) nomad.App {
 	return nomad.App{Namespace: p.Namespace, Job: p.Job, Group: p.Group, Policy: p, Created: 1}
 }
 
-// declare makes apps known to the gateway, and that there are no instances.
+// declare makes apps known to the gateway, and that there are no instances and no
+// overrides.
 func (g *Gateway) declare(apps ...nomad.App) {
+	g.overrides.Report(nil)
 	g.apps.report(apps)
 	g.apps.Replace(nil)
 }

@@ -95,7 +95,8 @@ func (a *app) hopeless(p *scaler.Policy) error {
 		return nil
 	}
 	refusal := &Refusal{Status: http.StatusServiceUnavailable, Cause: CauseNotStarted, RetryAfter: a.retryAfter(p)}
-	lost := a.gateway.apps.unreachable()
+	lost, now := a.gateway.apps.unreachable(), a.gateway.now()
+	d := a.decide(p, now, a.expected(now), 1, time.Time{})
 	switch {
 	case lost != nil:
 		refusal.Cause = CauseNomadUnreachable
@@ -104,6 +105,8 @@ func (a *app) hopeless(p *scaler.Policy) error {
 		refusal.Message = "the app has been removed"
 	case !p.Enabled:
 		refusal.Message = "no instance runs, and the app's scaling is disabled"
+	case heldAtZero(d):
+		refusal.Message = "no instance runs, and the app is " + d.Reason()
 	default:
 		return nil
 	}

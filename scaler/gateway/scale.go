@@ -73,6 +73,9 @@ func (a *app) want(now time.Time) {
 	}
 }
 
+// heldAtZero tells whether an override keeps an app from starting.
+func heldAtZero(d scaler.Decision) bool { return d.Rule == scaler.RuleHeld && d.Desired == 0 }
+
 // surplus is how many instances the next action down is going to stop.
 func surplus(p *scaler.Policy, d scaler.Decision) int {
 	n := d.Desired - d.Goal
@@ -150,6 +153,10 @@ func (a *app) raise(ctx context.Context, load float64) (pause time.Duration, don
 	g := a.gateway
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	// One of them may hold the count.
+	if err := g.overrides.Wait(ctx); err != nil {
+		return a.fail(err), false
+	}
 	status, err := g.config.Nomad.Status(ctx, *p)
 	if err != nil {
 		return a.fail(err), false
@@ -186,6 +193,9 @@ func (a *app) needed(load float64) (*scaler.Policy, bool) {
 	desired := a.expected(now)
 	d := a.decide(p, now, desired, a.pressing(now, desired, load), time.Time{})
 	a.growing = !a.removed && d.Direction == scaler.Up
+	if heldAtZero(d) {
+		a.refuse("no instance runs, and the app is " + d.Reason())
+	}
 	return p, a.growing
 }
 

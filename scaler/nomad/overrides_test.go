@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -287,6 +288,35 @@ func TestWatchOverrides(t *testing.T) {
 			t.Errorf("the target in another metric is %v, want 7", got.Target)
 		}
 	})
+}
+
+// Those who decide wait for overrides, but not for good.
+func TestOverridesAreKnown(t *testing.T) {
+	for name, test := range map[string]struct {
+		tell func(*nomad.Overrides)
+		wait time.Duration
+	}{
+		"reported":           {func(o *nomad.Overrides) { o.Report(nil) }, 0},
+		"not permitted":      {func(o *nomad.Overrides) { o.Failed(nomad.ErrDenied) }, 0},
+		"failing for a time": {func(o *nomad.Overrides) { o.Failed(errors.New("no key to decrypt with")) }, 10 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := nomad.NewOverrides(func(nomad.Target, error) {})
+				if o.Known() {
+					t.Error("known before anything was told")
+				}
+				began := time.Now()
+				test.tell(o)
+				if err := o.Wait(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(began); took != test.wait || !o.Known() {
+					t.Errorf("known %t after %s, want after %s", o.Known(), took, test.wait)
+				}
+			})
+		})
+	}
 }
 
 func TestOverridesOutliveNomad(t *testing.T) {

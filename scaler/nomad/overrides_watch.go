@@ -254,8 +254,9 @@ func (w *overrideWatch) block(ctx context.Context, t Target) (block Block, wrong
 type Overrides struct {
 	ignored func(Target, error)
 	current atomic.Pointer[map[Target]*liveOverride]
-	first   sync.Once
-	told    chan struct{}
+	// told is closed by first, or by failing after a while.
+	first, failing sync.Once
+	told           chan struct{}
 
 	// mu guards what was said of each override.
 	mu   sync.Mutex
@@ -276,8 +277,24 @@ func NewOverrides(ignored func(Target, error)) *Overrides {
 	return o
 }
 
-// Wait waits until it is known which overrides there are, or that they cannot
-// be read, which is no reason not to decide.
+// patience is how long those who decide wait for overrides that cannot be read.
+// Then they decide without: whatever keeps overrides from being read must not
+// keep apps from starting for good.
+const patience = 10 * time.Second
+
+// Known tells whether it is known which overrides there are, or that the token
+// may not read them, or whether reading them has failed for ten seconds: whether
+// there is any point in waiting.
+func (o *Overrides) Known() bool {
+	select {
+	case <-o.told:
+		return true
+	default:
+		return false
+	}
+}
+
+// Wait waits until the overrides are [Overrides.Known].
 func (o *Overrides) Wait(ctx context.Context) error {
 	select {
 	case <-o.told:
@@ -289,7 +306,7 @@ func (o *Overrides) Wait(ctx context.Context) error {
 
 // Report takes over the overrides that there are.
 func (o *Overrides) Report(all []AppOverride) {
-	defer o.first.Do(func() { close(o.told) })
+	defer o.tell()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	before, current := *o.current.Load(), make(map[Target]*liveOverride, len(all))
@@ -316,9 +333,15 @@ func (o *Overrides) Report(all []AppOverride) {
 // Failed notes that the overrides cannot be read. Those that are known stay in
 // force until they expire.
 func (o *Overrides) Failed(err error) {
-	defer o.first.Do(func() { close(o.told) })
+	if errors.Is(err, ErrDenied) {
+		o.tell()
+	} else {
+		o.failing.Do(func() { time.AfterFunc(patience, o.tell) })
+	}
 	o.ignored(Target{}, fmt.Errorf("the overrides that are known stay in force until they expire, and no others: %w", err))
 }
+
+func (o *Overrides) tell() { o.first.Do(func() { close(o.told) }) }
 
 // Apply returns a policy as its override changes it, or as it is.
 func (o *Overrides) Apply(p scaler.Policy, now time.Time) scaler.Policy {

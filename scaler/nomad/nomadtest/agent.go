@@ -91,7 +91,7 @@ const (
 // Run starts an agent from a binary of Nomad and waits until it can place
 // tasks. The caller stops it.
 func Run(ctx context.Context, binary string, o Options) (*Agent, error) {
-	ports, err := freePorts(agentPorts)
+	ports, err := FreePorts(agentPorts)
 	if err != nil {
 		return nil, err
 	}
@@ -234,7 +234,7 @@ func (a *Agent) connect() (err error) {
 }
 
 func (a *Agent) bootstrap(ctx context.Context) error {
-	return a.poll(ctx, "bootstrapping ACLs", func() error {
+	return a.Poll(ctx, "bootstrapping ACLs", func() error {
 		token, _, err := a.API.ACLTokens().Bootstrap(nil)
 		if err != nil {
 			return err
@@ -246,7 +246,7 @@ func (a *Agent) bootstrap(ctx context.Context) error {
 
 // Ready waits until the agent can place tasks.
 func (a *Agent) Ready(ctx context.Context) error {
-	return a.poll(ctx, "waiting for a ready node", func() error {
+	return a.Poll(ctx, "waiting for a ready node", func() error {
 		nodes, _, err := a.API.Nodes().List(nil)
 		if err != nil {
 			return err
@@ -260,8 +260,8 @@ func (a *Agent) Ready(ctx context.Context) error {
 	})
 }
 
-// poll tries until it works, the context ends or the agent exits.
-func (a *Agent) poll(ctx context.Context, doing string, try func() error) error {
+// Poll tries until it works, the context ends or the agent exits.
+func (a *Agent) Poll(ctx context.Context, doing string, try func() error) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -319,7 +319,7 @@ func (a *Agent) end(ctx context.Context) {
 // are cut short.
 func (a *Agent) StopJobs(ctx context.Context) error {
 	all := (&api.QueryOptions{Namespace: api.AllNamespacesNamespace}).WithContext(ctx)
-	return a.poll(ctx, "stopping the jobs", func() error {
+	return a.Poll(ctx, "stopping the jobs", func() error {
 		jobs, _, err := a.API.Jobs().List(all)
 		if err != nil {
 			return err
@@ -367,8 +367,8 @@ func (a *Agent) Log(bytes int) string {
 	return string(log[max(0, len(log)-bytes):])
 }
 
-// freePorts returns ports of loopback that nothing listens on.
-func freePorts(n int) ([]int, error) {
+// FreePorts returns ports of loopback that nothing listens on.
+func FreePorts(n int) ([]int, error) {
 	ports := make([]int, n)
 	for i := range ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -106,7 +106,7 @@ func Eventually(t testing.TB, limit time.Duration, what string, condition func()
 // FreePort is a port of loopback that nothing listens on.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	ports, err := freePorts(1)
+	ports, err := FreePorts(1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,12 @@
 package nomadtest
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -41,15 +42,20 @@ func (a *Agent) killTasks() {
 }
 
 // started are the processes that the agent has started, and those that they have.
-func (a *Agent) started() (pids []int) {
+func (a *Agent) started() []int {
+	return slices.DeleteFunc(Processes(mark+"="+a.dir), func(pid int) bool { return pid == a.cmd.Process.Pid })
+}
+
+// Processes are those that have a variable of this value, name=value, in their
+// environment.
+func Processes(variable string) (pids []int) {
 	files, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, file := range files {
 		environ, err := os.ReadFile(file)
-		if err != nil || !bytes.Contains(environ, []byte(mark+"="+a.dir+"\x00")) {
+		if err != nil || !slices.Contains(strings.Split(string(environ), "\x00"), variable) {
 			continue
 		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		if err == nil && pid != a.cmd.Process.Pid {
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil {
 			pids = append(pids, pid)
 		}
 	}

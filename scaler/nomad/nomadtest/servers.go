@@ -29,7 +29,7 @@ func StartServers(t testing.TB, n int) *Servers {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(root) })
-	ports, err := freePorts((n + 1) * agentPorts)
+	ports, err := FreePorts((n + 1) * agentPorts)
 	if err != nil {
 		t.Fatal(err)
 	}
