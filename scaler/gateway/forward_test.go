@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -299,22 +298,6 @@ func TestForwardTimesOut(t *testing.T) {
 	})
 }
 
-// An instance that breaks off is 502, and is not asked again.
-func TestForwardBadAnswer(t *testing.T) {
-	var asked atomic.Int32
-	_, url := fronting(t, nil, func(w http.ResponseWriter, _ *http.Request) {
-		asked.Add(1)
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err == nil {
-			_ = conn.Close()
-		}
-	})
-	got := refusal(t, get(t, url+"/"))
-	if got.Status != http.StatusBadGateway || got.Cause != CauseBadAnswer || asked.Load() != 1 {
-		t.Errorf("got %+v after %d tries, want 502 after one", got, asked.Load())
-	}
-}
-
 // A client that leaves ends its request at the instance.
 func TestForwardEndsWithTheClient(t *testing.T) {
 	began, left := make(chan struct{}), make(chan struct{})
@@ -360,5 +343,5 @@ func TestForwardTriesAnotherInstance(t *testing.T) {
 	if got := body(t, response); got != "hello" || response.StatusCode != http.StatusOK {
 		t.Errorf("got %s %q, want the body back", response.Status, got)
 	}
-	wantStates(t, g, map[string]State{"dead": Starting, "alive": Ready})
+	wantStates(t, g, map[string]State{"dead": Ejected, "alive": Ready})
 }

@@ -252,8 +252,12 @@ type call struct {
 	key string
 	// place is where the request goes, while it has room kept for it.
 	place place
-	// tried are the instances that did not accept the request.
-	tried int
+	// tried counts the instances that did not answer the request, and replayed
+	// those of them that may have had it. failedAt is the last of them.
+	tried, replayed int
+	failedAt        string
+	// upload is the request's body; nil without one.
+	upload *upload
 
 	arrived time.Time
 	// waited is how long the request was held.
@@ -261,8 +265,9 @@ type call struct {
 	// sent and headed are when the request went to its instance and when the
 	// answer's head came back; zero before.
 	sent, headed time.Time
-	// timeout ends the request; nil without request_timeout.
-	timeout *time.Timer
+	// timeout ends the request at the deadline; nil without request_timeout.
+	timeout  *time.Timer
+	deadline time.Time
 	// status is that of the answer, from when it has begun; 0 before.
 	status int
 }
