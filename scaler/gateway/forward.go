@@ -139,35 +139,16 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, c *call) error
 }
 
 // rewrite addresses a request to the instance of its call: the prefix is taken
-// off the path, and what is lost by forwarding is said in X-Forwarded-*.
+// off the path.
 func (g *Gateway) rewrite(pr *httputil.ProxyRequest, c *call) {
 	out := pr.Out
 	out.URL.Scheme, out.URL.Host = "http", c.place.address
 	out.URL.Path, out.URL.RawPath = unmounted(pr.In.URL.Path, pr.In.URL.RawPath, c.prefix)
 	// The gateway reads no query, so that it cannot read one differently.
 	out.URL.RawQuery = pr.In.URL.RawQuery
-	prefix := c.prefix
-	if g.config.TrustForwarded {
-		prefix = pr.In.Header.Get("X-Forwarded-Prefix") + prefix
-		keep(pr, "Forwarded", "X-Forwarded-For")
-	}
-	pr.SetXForwarded()
-	if g.config.TrustForwarded {
-		keep(pr, "X-Forwarded-Host", "X-Forwarded-Proto")
-	}
-	out.Header.Del("X-Forwarded-Prefix")
-	if prefix != "" {
-		out.Header["X-Forwarded-Prefix"] = []string{prefix}
-	}
-}
-
-// keep passes on headers of the request as they came.
-func keep(pr *httputil.ProxyRequest, names ...string) {
-	for _, name := range names {
-		if values := pr.In.Header[name]; values != nil {
-			pr.Out.Header[name] = values
-		}
-	}
+	// The values are there when the body has been read.
+	out.Trailer = pr.In.Trailer
+	g.forwarded(pr, c.prefix)
 }
 
 // unmounted takes a prefix off a path, and off its escaped form if it has one.

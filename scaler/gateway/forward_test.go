@@ -119,7 +119,7 @@ func TestForwardRewrites(t *testing.T) {
 		got := send(t, g, "gateway", "/apps/"+appName)
 		want := seen{"gateway", "/", http.Header{
 			"X-Forwarded-For": {"203.0.113.9, 127.0.0.1"}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"outside.example.com"},
-			"X-Forwarded-Prefix": {"/outer/apps/" + appName}, "Forwarded": {"for=203.0.113.9"},
+			"X-Forwarded-Prefix": {"/outer/apps/" + appName}, "Forwarded": {"for=203.0.113.9, for=127.0.0.1"},
 			"X-Custom": {"kept"},
 		}}
 		if diff := cmp.Diff(want, got); diff != "" {

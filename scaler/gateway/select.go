@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"strings"
 
@@ -120,18 +119,4 @@ func (g *Gateway) hashKey(p *scaler.Policy, r *http.Request) string {
 	default:
 		return g.clientAddress(r)
 	}
-}
-
-// clientAddress is the client's, without the port. Of a chain of proxies only
-// the nearest one's word is taken.
-func (g *Gateway) clientAddress(r *http.Request) string {
-	if chain := r.Header.Values("X-Forwarded-For"); g.config.TrustForwarded && len(chain) > 0 {
-		last := chain[len(chain)-1]
-		return strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
-	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }
