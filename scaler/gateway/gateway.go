@@ -300,8 +300,7 @@ type call struct {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.requests.Add(1)
 	defer g.requests.Add(-1)
-	if g.ending.Load() && r.Header["Upgrade"] == nil {
-		// The client's next request is better off on another connection.
+	if last(r) || g.ending.Load() && r.Header["Upgrade"] == nil {
 		w.Header().Set("Connection", "close")
 	}
 	c := &call{arrived: g.now()}
@@ -320,6 +319,15 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	refusal.write(w)
+}
+
+// last tells requests after which nothing more can be taken from a connection. A
+// request with both a length and chunks must be the last (RFC 9112, section 6.1),
+// since another server may have taken what follows for its body, and so must one
+// of HTTP/1.0 with chunks; but net/http does not let either be told from others
+// with chunks, and of HTTP/1.0.
+func last(r *http.Request) bool {
+	return r.ProtoMajor == 1 && (r.ProtoMinor == 0 || r.TransferEncoding != nil)
 }
 
 // done records a request that has ended.
