@@ -175,22 +175,7 @@ func TestForwardServerSentEvents(t *testing.T) {
 }
 
 func TestForwardWebSocket(t *testing.T) {
-	g, url := fronting(t, scaler.Document{"request_timeout": "50ms"}, func(w http.ResponseWriter, r *http.Request) {
-		conn, err := websocket.Accept(w, r, nil)
-		if err != nil {
-			return
-		}
-		defer func() { _ = conn.CloseNow() }()
-		for {
-			kind, message, err := conn.Read(r.Context())
-			if err != nil {
-				return
-			}
-			if err := conn.Write(r.Context(), kind, message); err != nil {
-				return
-			}
-		}
-	})
+	g, url := fronting(t, scaler.Document{"request_timeout": "50ms"}, echoSocket)
 	conn, _, err := websocket.Dial(t.Context(), strings.Replace(url, "http", "ws", 1)+"/socket", nil)
 	if err != nil {
 		t.Fatal(err)

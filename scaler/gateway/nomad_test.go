@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
@@ -30,10 +31,18 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// runApp serves requests that take as long as they say. It does not wait for
-// them when it is told to stop.
+// runApp serves requests that take as long as they say, crashes when one says so,
+// and sends what comes over WebSockets back. It does not wait for requests when it
+// is told to stop.
 func runApp() {
 	err := http.ListenAndServe(os.Getenv("NOMAD_ADDR_http"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("crash") {
+			os.Exit(1)
+		}
+		if r.Header.Get("Upgrade") != "" {
+			echoSocket(w, r)
+			return
+		}
 		if d, err := time.ParseDuration(r.URL.Query().Get("take")); err == nil {
 			time.Sleep(d)
 		}
@@ -41,6 +50,20 @@ func runApp() {
 	}))
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
+}
+
+func echoSocket(w http.ResponseWriter, r *http.Request) {
+	conn, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.CloseNow() }()
+	for {
+		kind, message, err := conn.Read(r.Context())
+		if err != nil || conn.Write(r.Context(), kind, message) != nil {
+			return
+		}
+	}
 }
 
 // realGateway is a gateway that runs on a real Nomad.
@@ -137,6 +160,12 @@ func fetchAll(n int, url string) error {
 // if one fails. It returns when some were served; stop serves some more first.
 func sustain(t *testing.T, atOnce int, url string) (stop func() (served int64)) {
 	t.Helper()
+	return sustainBy(t, atOnce, func() error { return fetch(url) })
+}
+
+// sustainBy is sustain for requests of any kind.
+func sustainBy(t *testing.T, atOnce int, request func() error) (stop func() (served int64)) {
+	t.Helper()
 	var served atomic.Int64
 	var failed atomic.Pointer[error]
 	ctx, cancel := context.WithCancel(context.Background())
@@ -144,7 +173,7 @@ func sustain(t *testing.T, atOnce int, url string) (stop func() (served int64)) 
 	for range atOnce {
 		group.Go(func() {
 			for ctx.Err() == nil {
-				if err := fetch(url); err != nil {
+				if err := request(); err != nil {
 					failed.Store(&err)
 					return
 				}
