@@ -31,25 +31,27 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// runApp serves requests that take as long as they say, crashes when one says so,
-// and sends what comes over WebSockets back. It does not wait for requests when it
-// is told to stop.
+// runApp does not wait for requests when it is told to stop.
 func runApp() {
-	err := http.ListenAndServe(os.Getenv("NOMAD_ADDR_http"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Has("crash") {
-			os.Exit(1)
-		}
-		if r.Header.Get("Upgrade") != "" {
-			echoSocket(w, r)
-			return
-		}
-		if d, err := time.ParseDuration(r.URL.Query().Get("take")); err == nil {
-			time.Sleep(d)
-		}
-		fmt.Fprint(w, os.Getenv("NOMAD_ALLOC_INDEX"))
-	}))
+	err := http.ListenAndServe(os.Getenv("NOMAD_ADDR_http"), http.HandlerFunc(serveApp))
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
+}
+
+// serveApp takes as long as a request says, crashes when one says so, and sends
+// what comes over WebSockets back.
+func serveApp(w http.ResponseWriter, r *http.Request) {
+	switch query := r.URL.Query(); {
+	case query.Has("crash"):
+		os.Exit(1)
+	case r.Header.Get("Upgrade") != "":
+		echoSocket(w, r)
+		return
+	case query.Has("take"):
+		d, _ := time.ParseDuration(query.Get("take"))
+		time.Sleep(d)
+	}
+	fmt.Fprint(w, os.Getenv("NOMAD_ALLOC_INDEX"))
 }
 
 func echoSocket(w http.ResponseWriter, r *http.Request) {

@@ -64,7 +64,7 @@ func TestGRPC(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-asked", "for it")
 
 	t.Run("a call", func(t *testing.T) {
@@ -377,7 +377,7 @@ func TestUpgradeToAnything(t *testing.T) {
 		if err != nil {
 			return
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		for {
 			line, err := both.ReadString('\n')
 			if err != nil {

@@ -144,7 +144,7 @@ func TestRetryAfterTheTransportsOwn(t *testing.T) {
 				return
 			}
 			go func() {
-				defer conn.Close()
+				defer func() { _ = conn.Close() }()
 				reader := bufio.NewReader(conn)
 				for {
 					r, err := http.ReadRequest(reader)
