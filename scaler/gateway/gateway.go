@@ -225,8 +225,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	return errors.Join(err, g.drain(server), admin.Close())
 }
 
-// drain waits until nobody sends requests here, takes no more connections and waits for the requests under way, those
-// on upgraded connections included. What is left at the drain timeout is cut.
+// drain serves on for the shutdown delay, then takes no more connections and waits
+// for the requests under way, those on upgraded connections included. What is left
+// at the drain timeout is cut.
 func (g *Gateway) drain(server *http.Server) error {
 	g.ending.Store(true)
 	g.log.Info("the gateway ends", "requests", g.requests.Load(), "shutdown_delay", g.config.ShutdownDelay)

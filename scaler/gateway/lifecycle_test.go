@@ -176,7 +176,8 @@ func TestInstancesComeAndGo(t *testing.T) {
 	t.Run("a gateway that is stopped loses nothing", func(t *testing.T) {
 		url := g.start(t, "served", 1, steady())
 		path := strings.TrimPrefix(url, "http://"+g.Address())
-		ending, staying := startGateway(t, g.agent), startGateway(t, g.agent)
+		binary := nomadtest.Binary(t, t.TempDir())
+		ending, staying := startGateway(t, binary, g.agent), startGateway(t, binary, g.agent)
 		// A load balancer asks which of them is ready.
 		var ready atomic.Pointer[gatewayProcess]
 		ready.Store(ending)
@@ -209,19 +210,19 @@ func TestInstancesComeAndGo(t *testing.T) {
 	})
 }
 
-// gatewayProcess is the project's own binary.
+// gatewayProcess is a gateway of the project's own binary.
 type gatewayProcess struct {
 	cmd            *exec.Cmd
 	address, admin string
 }
 
-func startGateway(t *testing.T, agent *nomadtest.Agent) *gatewayProcess {
+func startGateway(t *testing.T, binary string, agent *nomadtest.Agent) *gatewayProcess {
 	t.Helper()
 	p := &gatewayProcess{
 		address: fmt.Sprintf("127.0.0.1:%d", nomadtest.FreePort(t)),
 		admin:   fmt.Sprintf("127.0.0.1:%d", nomadtest.FreePort(t)),
 	}
-	p.cmd = exec.Command(nomadtest.Binary(t, t.TempDir()), "gateway", "--listen", p.address, "--admin-listen", p.admin, "--shutdown-delay", "1s")
+	p.cmd = exec.Command(binary, "gateway", "--listen", p.address, "--admin-listen", p.admin, "--shutdown-delay", "1s")
 	p.cmd.Env = append(os.Environ(), "NOMAD_ADDR="+agent.Address)
 	p.cmd.Stderr = t.Output()
 	if err := p.cmd.Start(); err != nil {

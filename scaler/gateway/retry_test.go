@@ -2,10 +2,12 @@ package gateway
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -176,6 +178,40 @@ func TestRetryAfterTheTransportsOwn(t *testing.T) {
 	}
 	if s := g.states(appName)["a"]; s != Ejected {
 		t.Errorf("the instance that died is %s", s)
+	}
+}
+
+// A call of gRPC that an instance may have had is not sent again.
+func TestRetryNoCall(t *testing.T) {
+	var seen atomic.Int64
+	type connection struct{}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		seen.Add(1)
+		_ = r.Context().Value(connection{}).(net.Conn).Close()
+	}))
+	server.Config.Protocols = protocols
+	server.Config.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+		return context.WithValue(ctx, connection{}, conn)
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	_, url := between(t, server.Listener.Addr().String(), upstreamServer(t, ok))
+	only2 := new(http.Protocols)
+	only2.SetUnencryptedHTTP2(true)
+	client := &http.Client{Transport: &http.Transport{Protocols: only2}}
+	t.Cleanup(client.CloseIdleConnections)
+	for _, text := range []string{"", "hello"} {
+		seen.Store(0)
+		response, err := client.Post(url, "application/grpc", strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := refusal(t, response); got.Status != http.StatusBadGateway || got.Cause != CauseBadAnswer || seen.Load() != 1 {
+			t.Errorf("with a body of %q: got %+v after %d tries, want 502 after one", text, got, seen.Load())
+		}
 	}
 }
 

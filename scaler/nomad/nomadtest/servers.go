@@ -76,6 +76,11 @@ func StartCluster(t testing.TB, n, clients int) *Servers {
 	for i := range n {
 		s.servers = append(s.servers, start(i, fmt.Sprintf("server-%d", i), fmt.Sprintf(serverConfig, n, patience, 2, addresses(2))))
 	}
+	// A client that finds no leader tries again after a quarter of a minute.
+	Eventually(t, electionTimeout, "a leader", func() bool {
+		leader, err := s.servers[0].API.Status().Leader()
+		return err == nil && leader != ""
+	})
 	for i := range clients {
 		s.Clients = append(s.Clients, start(n+i, fmt.Sprintf("client-%d", i), clientOf(addresses(1), i)))
 	}
