@@ -61,11 +61,12 @@ type AppStatus struct {
 type State string
 
 // The states. Every instance begins as Starting and is probed; one that turns
-// out not to accept connections becomes Starting again. Nomad's decision to stop
-// it makes it Draining for good.
+// out not to accept connections, or not to answer, is Ejected for a while and then
+// probed again. Nomad's decision to stop it makes it Draining for good.
 const (
 	Starting State = "starting"
 	Ready    State = "ready"
+	Ejected  State = "ejected"
 	Draining State = "draining"
 )
 
@@ -77,7 +78,8 @@ type InstanceStatus struct {
 	Since time.Time `json:"since"`
 	// InFlight are the requests at it.
 	InFlight int `json:"in_flight"`
-	// Error is what its last probe met, while it is starting.
+	// Error is what its last probe met while it is starting, and what a request
+	// or the last probe met while it is ejected.
 	Error string `json:"error,omitempty"`
 }
 

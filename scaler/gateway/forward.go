@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/http/httputil"
 	"strings"
 	"sync"
@@ -86,24 +87,29 @@ func (b *buffers) Put(buffer []byte) { b.pool.Put((*[bufferSize]byte)(buffer)) }
 // errRequestTimeout is why a request is cancelled that takes too long.
 var errRequestTimeout = errors.New("request_timeout is over")
 
-// notSent is an error of forward before anything reached the instance, so that
-// another one can be tried.
-type notSent struct{ error }
-
 // forward passes the request to its instance and the answer back.
 //
 // request_timeout is for all of it, to the end of the answer; connections that
 // were upgraded and event streams are open for as long as they like.
 func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, c *call) error {
+	first := c.sent.IsZero()
 	c.sent = g.now()
-	if timeout := c.policy.RequestTimeout; timeout > 0 {
-		ctx, cancel := context.WithCancelCause(r.Context())
-		defer cancel(nil)
-		c.timeout = time.AfterFunc(timeout, func() { cancel(errRequestTimeout) })
-		defer c.timeout.Stop()
-		r = r.WithContext(ctx)
+	if first {
+		c.upload = newUpload(r)
+		c.deadline = c.sent.Add(c.policy.RequestTimeout)
 	}
-	if r.ContentLength != 0 {
+	var try attempt
+	ctx := httptrace.WithClientTrace(r.Context(), try.trace())
+	if c.policy.RequestTimeout > 0 {
+		var cancel context.CancelCauseFunc
+		ctx, cancel = context.WithCancelCause(ctx)
+		defer cancel(nil)
+		c.timeout = time.AfterFunc(c.deadline.Sub(c.sent), func() { cancel(errRequestTimeout) })
+		defer c.timeout.Stop()
+	}
+	r = r.WithContext(ctx)
+	if c.upload != nil {
+		r.Body = c.upload.reader()
 		// An app may answer before it has read all. HTTP/2 needs no leave.
 		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
@@ -116,49 +122,33 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, c *call) error
 	if failure == nil {
 		return nil
 	}
-	var dial *net.OpError
 	switch cause := context.Cause(r.Context()); {
 	case errors.Is(cause, errRequestTimeout):
 		return &Refusal{Status: http.StatusGatewayTimeout, Cause: CauseRequestTimeout, Message: fmt.Sprintf("no answer within %s", c.policy.RequestTimeout)}
 	case cause != nil:
 		return clientLeft
-	case errors.As(failure, &dial) && dial.Op == "dial":
+	case c.upload.failed() != nil:
+		return &Refusal{Status: http.StatusBadRequest, Cause: CauseBadRequest, Message: "the body of the request cannot be read: " + c.upload.failed().Error()}
+	case !try.sent.Load():
 		return notSent{failure}
+	case try.answered.Load():
+		return &Refusal{Status: http.StatusBadGateway, Cause: CauseBadAnswer, Message: "the instance's answer cannot be read: " + failure.Error()}
 	default:
-		return &Refusal{Status: http.StatusBadGateway, Cause: CauseBadAnswer, Message: "the instance broke off before it answered: " + failure.Error()}
+		return unanswered{failure}
 	}
 }
 
 // rewrite addresses a request to the instance of its call: the prefix is taken
-// off the path, and what is lost by forwarding is said in X-Forwarded-*.
+// off the path.
 func (g *Gateway) rewrite(pr *httputil.ProxyRequest, c *call) {
 	out := pr.Out
 	out.URL.Scheme, out.URL.Host = "http", c.place.address
 	out.URL.Path, out.URL.RawPath = unmounted(pr.In.URL.Path, pr.In.URL.RawPath, c.prefix)
 	// The gateway reads no query, so that it cannot read one differently.
 	out.URL.RawQuery = pr.In.URL.RawQuery
-	prefix := c.prefix
-	if g.config.TrustForwarded {
-		prefix = pr.In.Header.Get("X-Forwarded-Prefix") + prefix
-		keep(pr, "Forwarded", "X-Forwarded-For")
-	}
-	pr.SetXForwarded()
-	if g.config.TrustForwarded {
-		keep(pr, "X-Forwarded-Host", "X-Forwarded-Proto")
-	}
-	out.Header.Del("X-Forwarded-Prefix")
-	if prefix != "" {
-		out.Header["X-Forwarded-Prefix"] = []string{prefix}
-	}
-}
-
-// keep passes on headers of the request as they came.
-func keep(pr *httputil.ProxyRequest, names ...string) {
-	for _, name := range names {
-		if values := pr.In.Header[name]; values != nil {
-			pr.Out.Header[name] = values
-		}
-	}
+	// The values are there when the body has been read.
+	out.Trailer = pr.In.Trailer
+	g.forwarded(pr, c.prefix)
 }
 
 // unmounted takes a prefix off a path, and off its escaped form if it has one.

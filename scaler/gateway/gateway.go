@@ -10,6 +10,7 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,12 +35,19 @@ type Config struct {
 	// for itself: host:port, and port 0 for any that is free. Without
 	// AdminListen that is any port of loopback.
 	Listen, AdminListen string
+	// TLSCert and TLSKey are files in PEM with which requests are taken over TLS;
+	// "" takes them without. They are read again when they change.
+	TLSCert, TLSKey string
 	// AdminToken is asked for as a bearer token on AdminListen; "" asks for none.
 	AdminToken string
 	// MaxHeldRequests bounds the requests held of all apps together; 0 means 10000.
 	MaxHeldRequests int
-	// DrainTimeout bounds how long requests may take to end after Run's context
-	// has; 0 means 5 minutes.
+	// ShutdownDelay is how long the gateway goes on taking requests after Run's
+	// context has ended, while /readyz says that it does not: load balancers
+	// need that time to notice.
+	ShutdownDelay time.Duration
+	// DrainTimeout bounds how long requests may take to end after that; 0 means
+	// 5 minutes.
 	DrainTimeout time.Duration
 	// EndDelays ends the shutdown_delay of a stopping instance when its last
 	// request has ended. It is for a gateway that is alone: requests that reach
@@ -93,6 +101,8 @@ type Gateway struct {
 	chain     handler
 
 	listener, adminListener net.Listener
+	// tls is how requests are taken; nil without TLS.
+	tls *tls.Config
 
 	// ending is true once Run's context has ended.
 	ending atomic.Bool
@@ -136,6 +146,13 @@ func New(config Config) (*Gateway, error) {
 	g.chain = g.route(g.limit(g.count(g.hold(g.selection(g.forward)))))
 
 	var err error
+	if config.TLSCert != "" || config.TLSKey != "" {
+		certificate, err := readCertificate(config.TLSCert, config.TLSKey, g.now, g.log)
+		if err != nil {
+			return nil, err
+		}
+		g.tls = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.get}
+	}
 	if g.listener, err = net.Listen("tcp", config.Listen); err != nil {
 		return nil, fmt.Errorf("listening for requests: %w", err)
 	}
@@ -172,9 +189,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
+	protocols.SetHTTP2(true)
 	server := &http.Server{
 		Handler:           g,
 		Protocols:         protocols,
+		TLSConfig:         g.tls,
 		ReadHeaderTimeout: headTimeout,
 		IdleTimeout:       connectionTimeout,
 		MaxHeaderBytes:    maxHeadBytes,
@@ -185,7 +204,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 	failed := make(chan error, 2)
 	serve := func(s *http.Server, on net.Listener) {
 		g.work.Go(func() {
-			if err := s.Serve(on); !errors.Is(err, http.ErrServerClosed) {
+			serve := s.Serve
+			if s.TLSConfig != nil {
+				serve = func(on net.Listener) error { return s.ServeTLS(on, "", "") }
+			}
+			if err := serve(on); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("serving on %s: %w", on.Addr(), err)
 			}
 		})
@@ -202,11 +225,13 @@ func (g *Gateway) Run(ctx context.Context) error {
 	return errors.Join(err, g.drain(server), admin.Close())
 }
 
-// drain takes no more connections and waits for the requests under way, those
-// on upgraded connections included. What is left at the drain timeout is cut.
+// drain serves on for the shutdown delay, then takes no more connections and waits
+// for the requests under way, those on upgraded connections included. What is left
+// at the drain timeout is cut.
 func (g *Gateway) drain(server *http.Server) error {
 	g.ending.Store(true)
-	g.log.Info("the gateway ends", "requests", g.requests.Load())
+	g.log.Info("the gateway ends", "requests", g.requests.Load(), "shutdown_delay", g.config.ShutdownDelay)
+	time.Sleep(g.config.ShutdownDelay)
 	ctx, cancel := context.WithTimeout(context.Background(), g.config.DrainTimeout)
 	defer cancel()
 	err := server.Shutdown(ctx)
@@ -252,8 +277,12 @@ type call struct {
 	key string
 	// place is where the request goes, while it has room kept for it.
 	place place
-	// tried are the instances that did not accept the request.
-	tried int
+	// tried counts the instances that did not answer the request, and replayed
+	// those of them that may have had it. failedAt is the last of them.
+	tried, replayed int
+	failedAt        string
+	// upload is the request's body; nil without one.
+	upload *upload
 
 	arrived time.Time
 	// waited is how long the request was held.
@@ -261,8 +290,9 @@ type call struct {
 	// sent and headed are when the request went to its instance and when the
 	// answer's head came back; zero before.
 	sent, headed time.Time
-	// timeout ends the request; nil without request_timeout.
-	timeout *time.Timer
+	// timeout ends the request at the deadline; nil without request_timeout.
+	timeout  *time.Timer
+	deadline time.Time
 	// status is that of the answer, from when it has begun; 0 before.
 	status int
 }
@@ -271,6 +301,9 @@ type call struct {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.requests.Add(1)
 	defer g.requests.Add(-1)
+	if last(r) || g.ending.Load() && r.Header["Upgrade"] == nil {
+		w.Header().Set("Connection", "close")
+	}
 	c := &call{arrived: g.now()}
 	defer g.done(r, c)
 	err := g.chain(w, r, c)
@@ -287,6 +320,15 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	refusal.write(w)
+}
+
+// last tells requests after which nothing more can be taken from a connection. A
+// request with both a length and chunks must be the last (RFC 9112, section 6.1),
+// since another server may have taken what follows for its body, and so must one
+// of HTTP/1.0 with chunks; but net/http does not let either be told from others
+// with chunks, and of HTTP/1.0.
+func last(r *http.Request) bool {
+	return r.ProtoMajor == 1 && (r.ProtoMinor == 0 || r.TransferEncoding != nil)
 }
 
 // done records a request that has ended.

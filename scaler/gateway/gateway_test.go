@@ -124,6 +124,44 @@ func TestRunDrains(t *testing.T) {
 	}
 }
 
+// Load balancers have time to notice that a gateway is ending: it says so, serves
+// on, and lets no connection be used again.
+func TestRunGoesOnForTheShutdownDelay(t *testing.T) {
+	g := newGateway(t, func(c *Config) { c.ShutdownDelay = 2 * time.Second })
+	g.apps.report([]nomad.App{declared(t, appName, nil)})
+	g.apps.Replace([]nomad.Instance{allocation(appName, "a", 0, upstreamServer(t, serveApp))})
+	stop := running(t, g)
+	url := "http://" + g.Address() + "/apps/" + appName + "/"
+	status := func(url string) (code int, last bool) {
+		response := get(t, url)
+		response.Body.Close()
+		return response.StatusCode, response.Close
+	}
+	if code, last := status(url); code != http.StatusOK || last {
+		t.Errorf("before: %d, the connection's last: %t", code, last)
+	}
+	done := make(chan error)
+	go func() { done <- stop() }()
+	eventually(t, "/readyz says so", func() bool {
+		code, _ := status("http://" + g.AdminAddress() + "/readyz")
+		return code == http.StatusServiceUnavailable
+	})
+	if code, last := status(url); code != http.StatusOK || !last {
+		t.Errorf("meanwhile: %d, the connection's last: %t", code, last)
+	}
+	socket, _, err := websocket.Dial(t.Context(), strings.Replace(url, "http", "ws", 1), nil)
+	if err != nil {
+		t.Fatalf("meanwhile: %v", err)
+	}
+	_ = socket.CloseNow()
+	if err := <-done; err != nil {
+		t.Errorf("ending the gateway: %v", err)
+	}
+	if _, err := net.Dial("tcp", g.Address()); err == nil {
+		t.Error("afterwards it still listens")
+	}
+}
+
 // What takes longer than the drain timeout is cut, and the gateway says so.
 func TestRunCutsAtTheDrainTimeout(t *testing.T) {
 	began := make(chan struct{})

@@ -21,6 +21,8 @@ type instance struct {
 	placed time.Time
 	// err is what the last probe met, or why there can be none.
 	err error
+	// failures are the requests in a row that it has not answered.
+	failures int
 	// stopProbe ends the probe that is under way, if any.
 	stopProbe context.CancelFunc
 }
@@ -88,14 +90,17 @@ func (a *app) add(n nomad.Instance, isNew bool) {
 	}
 }
 
-// begin probes an instance from the beginning: a new one, or one that does not
-// accept connections any more.
-func (a *app) begin(i *instance) {
+// begin probes an instance from the beginning.
+func (a *app) begin(i *instance) { a.await(i, Starting, 0) }
+
+// await keeps requests from an instance until it is ready, which it is asked
+// after a pause.
+func (a *app) await(i *instance, in State, pause time.Duration) {
 	if i.state == Draining {
 		return
 	}
 	i.endProbe()
-	a.become(i, Starting)
+	a.become(i, in)
 	a.pool.SetReady(i.ID, false)
 	p := a.policy.Load()
 	if i.slot.Address == "" {
@@ -114,7 +119,7 @@ func (a *app) begin(i *instance) {
 	address, path := i.slot.Address, p.ReadyPath
 	g.work.Go(func() {
 		defer cancel()
-		err := g.prober.probe(ctx, address, path, func(err error) { a.tried(ctx, i, err) })
+		err := g.prober.probe(ctx, pause, address, path, func(err error) { a.tried(ctx, i, err) })
 		if err == nil {
 			a.ready(ctx, i)
 		}
@@ -161,18 +166,6 @@ func (a *app) ready(ctx context.Context, i *instance) {
 		a.log.Info("an instance is ready", "instance", i.ID, "index", i.Index, "took", took)
 	}
 	a.grant()
-}
-
-// suspect probes an instance again that did not accept a request. The caller
-// holds the mutex.
-func (a *app) suspect(p place, why error) {
-	i := a.instances[p.slot.ID]
-	if i == nil || i.state != Ready || i.slot.Address != p.address {
-		return
-	}
-	a.log.Warn("an instance does not accept connections", "instance", i.ID, "error", why)
-	a.begin(i)
-	i.err = why
 }
 
 // drain keeps new requests from an instance that Nomad is stopping. Those under

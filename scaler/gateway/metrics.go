@@ -23,6 +23,8 @@ type metrics struct {
 	coldStart  *prometheus.HistogramVec
 	decisions  *prometheus.CounterVec
 	scaleCalls *prometheus.CounterVec
+	retries    *prometheus.CounterVec
+	ejections  *prometheus.CounterVec
 }
 
 var (
@@ -48,9 +50,11 @@ func newMetrics(apps *apps) *metrics {
 		coldStart:  histogram("nomadscale_cold_start_seconds", "Starts from zero by phase: decide (until Nomad has the count), place (until there is an allocation), ready (until it takes requests), first_byte (until it answers) and total.", startBuckets, "app", "phase"),
 		decisions:  counter("nomadscale_decisions_total", "Decisions on arrival by the rule that fired.", "app", "rule"),
 		scaleCalls: counter("nomadscale_scale_calls_total", "Calls to scale by result: ok, locked, conflict or error.", "app", "result"),
+		retries:    counter("nomadscale_retries_total", "Requests sent to another instance, by reason: not_sent (the first did not accept it) or idempotent (it broke off before it answered).", "app", "reason"),
+		ejections:  counter("nomadscale_ejections_total", "Instances taken out because they did not accept or answer requests.", "app"),
 	}
 	m.registry.MustRegister(
-		m.requests, m.duration, m.share, m.held, m.rejected, m.coldStart, m.decisions, m.scaleCalls,
+		m.requests, m.duration, m.share, m.held, m.rejected, m.coldStart, m.decisions, m.scaleCalls, m.retries, m.ejections,
 		gauges{apps},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -66,7 +70,7 @@ func (m *metrics) handler() http.Handler {
 func (m *metrics) forget(app string) {
 	labels := prometheus.Labels{"app": app}
 	for _, vec := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		m.requests, m.duration, m.share, m.held, m.rejected, m.coldStart, m.decisions, m.scaleCalls,
+		m.requests, m.duration, m.share, m.held, m.rejected, m.coldStart, m.decisions, m.scaleCalls, m.retries, m.ejections,
 	} {
 		vec.DeletePartialMatch(labels)
 	}
@@ -107,7 +111,7 @@ var (
 	inFlightDesc  = prometheus.NewDesc("nomadscale_requests_in_flight", "Requests at instances.", []string{"app"}, nil)
 	queuedDesc    = prometheus.NewDesc("nomadscale_requests_queued", "Requests that wait for an instance.", []string{"app"}, nil)
 	loadDesc      = prometheus.NewDesc("nomadscale_load", "Load in the metric of the app's policy, as this gateway sees it.", []string{"app", "metric"}, nil)
-	instancesDesc = prometheus.NewDesc("nomadscale_instances", "Instances by state: starting, ready or draining.", []string{"app", "state"}, nil)
+	instancesDesc = prometheus.NewDesc("nomadscale_instances", "Instances by state: starting, ready, ejected or draining.", []string{"app", "state"}, nil)
 	desiredDesc   = prometheus.NewDesc("nomadscale_instances_desired", "Instances that Nomad is asked to run, as far as the gateway knows.", []string{"app"}, nil)
 	reachableDesc = prometheus.NewDesc("nomadscale_nomad_reachable", "1 while Nomad answers.", nil, nil)
 )
@@ -129,7 +133,7 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		if s.Load != nil {
 			gauge(loadDesc, *s.Load, s.App, string(s.Metric))
 		}
-		count := map[State]int{Starting: 0, Ready: 0, Draining: 0}
+		count := map[State]int{Starting: 0, Ready: 0, Ejected: 0, Draining: 0}
 		for _, i := range s.Instances {
 			count[i.State]++
 		}

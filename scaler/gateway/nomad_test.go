@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
@@ -33,17 +34,41 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// runApp serves requests that take as long as they say. It does not wait for
-// them when it is told to stop.
+// runApp does not wait for requests when it is told to stop.
 func runApp() {
-	err := http.ListenAndServe(os.Getenv("NOMAD_ADDR_http"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if d, err := time.ParseDuration(r.URL.Query().Get("take")); err == nil {
-			time.Sleep(d)
-		}
-		fmt.Fprint(w, os.Getenv("NOMAD_ALLOC_INDEX"))
-	}))
+	err := http.ListenAndServe(os.Getenv("NOMAD_ADDR_http"), http.HandlerFunc(serveApp))
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
+}
+
+// serveApp takes as long as a request says, crashes when one says so, and sends
+// what comes over WebSockets back.
+func serveApp(w http.ResponseWriter, r *http.Request) {
+	switch query := r.URL.Query(); {
+	case query.Has("crash"):
+		os.Exit(1)
+	case r.Header.Get("Upgrade") != "":
+		echoSocket(w, r)
+		return
+	case query.Has("take"):
+		d, _ := time.ParseDuration(query.Get("take"))
+		time.Sleep(d)
+	}
+	fmt.Fprint(w, os.Getenv("NOMAD_ALLOC_INDEX"))
+}
+
+func echoSocket(w http.ResponseWriter, r *http.Request) {
+	conn, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.CloseNow() }()
+	for {
+		kind, message, err := conn.Read(r.Context())
+		if err != nil || conn.Write(r.Context(), kind, message) != nil {
+			return
+		}
+	}
 }
 
 // realGateway is a gateway that runs on a real Nomad.
@@ -140,6 +165,12 @@ func fetchAll(n int, url string) error {
 // if one fails. It returns when some were served; stop serves some more first.
 func sustain(t *testing.T, atOnce int, url string) (stop func() (served int64)) {
 	t.Helper()
+	return sustainBy(t, atOnce, func() error { return fetch(url) })
+}
+
+// sustainBy is sustain for requests of any kind.
+func sustainBy(t *testing.T, atOnce int, request func() error) (stop func() (served int64)) {
+	t.Helper()
 	var served atomic.Int64
 	var failed atomic.Pointer[error]
 	ctx, cancel := context.WithCancel(context.Background())
@@ -147,7 +178,7 @@ func sustain(t *testing.T, atOnce int, url string) (stop func() (served int64)) 
 	for range atOnce {
 		group.Go(func() {
 			for ctx.Err() == nil {
-				if err := fetch(url); err != nil {
+				if err := request(); err != nil {
 					failed.Store(&err)
 					return
 				}

@@ -17,11 +17,11 @@ const (
 	probeTimeout = time.Second
 )
 
-// probe waits until an instance is ready, or the context ends. After each probe
-// in vain it calls tried.
-func (p *prober) probe(ctx context.Context, address, path string, tried func(error)) error {
+// probe waits until an instance is ready, or the context ends. It begins after a
+// while. After each probe in vain it calls tried.
+func (p *prober) probe(ctx context.Context, after time.Duration, address, path string, tried func(error)) error {
 	pause := probeFirst
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(after)
 	defer timer.Stop()
 	for {
 		select {

@@ -21,7 +21,7 @@ func TestProbePort(t *testing.T) {
 		t.Fatal(err)
 	}
 	tries := 0
-	err = newProber().probe(t.Context(), address, "", func(error) {
+	err = newProber().probe(t.Context(), 0, address, "", func(error) {
 		if tries++; tries == 3 {
 			if l, err = net.Listen("tcp", address); err != nil {
 				t.Error(err)
@@ -50,7 +50,7 @@ func TestProbePath(t *testing.T) {
 		}
 	})
 	var errs []string
-	if err := newProber().probe(t.Context(), address, "/ready", func(err error) { errs = append(errs, err.Error()) }); err != nil {
+	if err := newProber().probe(t.Context(), 0, address, "/ready", func(err error) { errs = append(errs, err.Error()) }); err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.Join(errs, ", "); got != "/ready answered 503 Service Unavailable, /ready answered 404 Not Found" {
@@ -61,7 +61,7 @@ func TestProbePath(t *testing.T) {
 func TestProbeEnds(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	err := newProber().probe(ctx, "127.0.0.1:1", "", func(error) {})
+	err := newProber().probe(ctx, 0, "127.0.0.1:1", "", func(error) {})
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want that the context ended", err)
 	}

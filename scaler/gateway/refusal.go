@@ -16,6 +16,7 @@ type Cause string
 // The causes.
 const (
 	CauseStarting         Cause = "gateway_starting"  // 503: the gateway does not know the apps yet
+	CauseBadRequest       Cause = "bad_request"       // 400: the body of the request cannot be read
 	CauseNoApp            Cause = "no_app"            // 404: no app is mounted there
 	CausePolicyInvalid    Cause = "policy_invalid"    // 503: the app has no valid policy
 	CauseRateLimit        Cause = "rate_limit"        // 429: more requests than rate_limit

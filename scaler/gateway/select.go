@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"strings"
 
@@ -12,9 +11,6 @@ import (
 
 // errNoPlace is what selection returns when a request has to wait.
 var errNoPlace = errors.New("no instance has room")
-
-// maxTries is how many instances a request is offered to before it fails.
-const maxTries = 5
 
 // place is room kept for one request at an instance.
 type place struct {
@@ -30,7 +26,8 @@ func (p place) id() string {
 }
 
 // selection sends the request to an instance and keeps room for it there until
-// it has ended. If the instance does not accept it, it goes to another.
+// it has ended. If the instance does not accept it, or breaks off and the request
+// can be sent again, it goes to another.
 func (g *Gateway) selection(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, c *call) error {
 		for {
@@ -40,12 +37,9 @@ func (g *Gateway) selection(next handler) handler {
 				}
 			}
 			err := c.app.use(next, w, r, c)
-			unsent := asNotSent(err)
-			if unsent == nil {
+			again, err := c.again(r, err)
+			if !again {
 				return err
-			}
-			if c.tried++; c.tried == maxTries {
-				return &Refusal{Status: http.StatusBadGateway, Cause: CauseUnreachable, Message: "instances do not accept connections: " + unsent.Error()}
 			}
 			c.place = place{}
 		}
@@ -59,6 +53,15 @@ func (a *app) take(c *call, key string) error {
 	c.key = key
 	if a.queue.length > 0 {
 		return errNoPlace
+	}
+	if i := a.instances[c.failedAt]; i != nil && i.state == Ready {
+		a.pool.SetReady(i.ID, false)
+		var err error
+		c.place, err = a.acquire(key)
+		a.pool.SetReady(i.ID, true)
+		if err == nil {
+			return nil
+		}
 	}
 	var err error
 	c.place, err = a.acquire(key)
@@ -85,32 +88,16 @@ func (a *app) acquire(key string) (place, error) {
 // use serves the call at its place, and then gives that to the next request that
 // waits for one.
 func (a *app) use(next handler, w http.ResponseWriter, r *http.Request, c *call) (err error) {
-	defer func() { a.release(c.place, asNotSent(err)) }()
+	defer func() { a.release(c.place, c.outcome(err)) }()
 	return next(w, r, c)
 }
 
-// asNotSent returns an error after which another instance can be tried, nil if
-// it is none.
-func asNotSent(err error) error {
-	if err == nil {
-		return nil
-	}
-	var unsent notSent
-	if !errors.As(err, &unsent) {
-		return nil
-	}
-	return unsent
-}
-
-// release gives room back. An instance that did not accept the request, which
-// unsent says, is no longer ready.
-func (a *app) release(p place, unsent error) {
+// release gives room back, and judges the instance by the outcome if there is one.
+func (a *app) release(p place, o *outcome) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.pool.Release(p.slot)
-	if unsent != nil {
-		a.suspect(p, unsent)
-	}
+	a.assess(p, o)
 	a.drained(p.slot)
 	a.grant()
 }
@@ -132,18 +119,4 @@ func (g *Gateway) hashKey(p *scaler.Policy, r *http.Request) string {
 	default:
 		return g.clientAddress(r)
 	}
-}
-
-// clientAddress is the client's, without the port. Of a chain of proxies only
-// the nearest one's word is taken.
-func (g *Gateway) clientAddress(r *http.Request) string {
-	if chain := r.Header.Values("X-Forwarded-For"); g.config.TrustForwarded && len(chain) > 0 {
-		last := chain[len(chain)-1]
-		return strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
-	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }

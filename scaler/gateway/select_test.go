@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -71,8 +72,9 @@ func TestSelectionTriesAnother(t *testing.T) {
 	offered := map[string]int{}
 	h := g.selection(func(_ http.ResponseWriter, _ *http.Request, c *call) error {
 		offered[c.place.id()]++
+		c.sent = g.now()
 		if c.place.id() != "c" {
-			return notSent{errors.New("refused")}
+			return notSent{&net.OpError{Op: "dial", Err: errors.New("refused")}}
 		}
 		return nil
 	})

@@ -95,7 +95,7 @@ func Run(ctx context.Context, binary string, o Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := launch(binary, o, ports, fmt.Sprintf(serverConfig, 1, 1, "")+fmt.Sprintf(clientConfig, ""))
+	a, err := launch(binary, o, ports, fmt.Sprintf(serverConfig, 1, 1, 10, "")+clientOf("", 0))
 	if err != nil {
 		return nil, err
 	}
@@ -162,18 +162,28 @@ acl { enabled = %t }
 `
 
 // serverConfig is that of one of a number of servers with a patience in electing
-// a leader, and the addresses of all.
+// a leader, one in seconds with nodes, and the addresses of all.
 const serverConfig = `
 server {
   enabled          = true
-  bootstrap_expect = %d
-  raft_multiplier  = %d
-  server_join { retry_join = [%s] }
+  bootstrap_expect = %[1]d
+  raft_multiplier  = %[2]d
+  # A node is lost when it has not been heard of for as long again.
+  min_heartbeat_ttl = "%[3]ds"
+  heartbeat_grace   = "%[3]ds"
+  server_join { retry_join = [%[4]s] }
 }
 `
 
-// clientConfig is that of a client of the servers at some addresses, or of the
-// agent's own. The denied fingerprints ask addresses outside of the machine.
+// clientOf is the configuration of the nth client of the servers at some addresses,
+// or of the agent's own. Clients do not know of each other's ports.
+func clientOf(servers string, nth int) string {
+	const ports = 3000
+	from := 20000 + nth*ports
+	return fmt.Sprintf(clientConfig, servers, from, from+ports-1)
+}
+
+// The denied fingerprints ask addresses outside of the machine.
 const clientConfig = `
 client {
   enabled             = true
@@ -181,8 +191,8 @@ client {
   network_interface   = "lo"
   cpu_total_compute   = 100000
   memory_total_mb     = 100000
-  min_dynamic_port    = 20000
-  max_dynamic_port    = 32000
+  min_dynamic_port    = %d
+  max_dynamic_port    = %d
   options = {
     "fingerprint.denylist" = "env_aws,env_gce,env_azure,env_digitalocean,consul,vault"
   }
@@ -252,12 +262,16 @@ func (a *Agent) Ready(ctx context.Context) error {
 			return err
 		}
 		for _, node := range nodes {
-			if node.Status == api.NodeStatusReady && node.Drivers["raw_exec"] != nil && node.Drivers["raw_exec"].Healthy {
+			if isReady(node) {
 				return nil
 			}
 		}
 		return errors.New("no node is ready with raw_exec")
 	})
+}
+
+func isReady(node *api.NodeListStub) bool {
+	return node.Status == api.NodeStatusReady && node.Drivers["raw_exec"] != nil && node.Drivers["raw_exec"].Healthy
 }
 
 // Poll tries until it works, the context ends or the agent exits.

@@ -15,12 +15,21 @@ type Servers struct {
 	// Agent is the client. It runs the tasks, and its HTTP API passes on what is
 	// the servers' to answer.
 	*Agent
+	// Clients are all of them.
+	Clients []*Agent
 
 	servers []*Agent
 }
 
-// StartServers runs a cluster of n servers until the test ends.
+// StartServers runs a cluster of n servers and a client until the test ends.
 func StartServers(t testing.TB, n int) *Servers {
+	t.Helper()
+	return StartCluster(t, n, 1)
+}
+
+// StartCluster runs a cluster of n servers and some clients until the test ends. A
+// client that is killed is lost after a few seconds.
+func StartCluster(t testing.TB, n, clients int) *Servers {
 	t.Helper()
 	binary := Tool(t, "nomad")
 	// Not t.TempDir: paths of sockets under it would be too long.
@@ -29,7 +38,7 @@ func StartServers(t testing.TB, n int) *Servers {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(root) })
-	ports, err := FreePorts((n + 1) * agentPorts)
+	ports, err := FreePorts((n + clients) * agentPorts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,14 +74,18 @@ func StartServers(t testing.TB, n int) *Servers {
 
 	s := new(Servers)
 	for i := range n {
-		s.servers = append(s.servers, start(i, fmt.Sprintf("server-%d", i), fmt.Sprintf(serverConfig, n, patience, addresses(2))))
+		s.servers = append(s.servers, start(i, fmt.Sprintf("server-%d", i), fmt.Sprintf(serverConfig, n, patience, 2, addresses(2))))
 	}
-	s.Agent = start(n, "client", fmt.Sprintf(clientConfig, addresses(1)))
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
-	if err := s.Ready(ctx); err != nil {
-		t.Fatal(err)
+	// A client that finds no leader tries again after a quarter of a minute.
+	Eventually(t, electionTimeout, "a leader", func() bool {
+		leader, err := s.servers[0].API.Status().Leader()
+		return err == nil && leader != ""
+	})
+	for i := range clients {
+		s.Clients = append(s.Clients, start(n+i, fmt.Sprintf("client-%d", i), clientOf(addresses(1), i)))
 	}
+	s.Agent = s.Clients[0]
+	Eventually(t, startTimeout, "every client is ready", func() bool { return s.readyNodes() == clients })
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 		defer cancel()
@@ -81,6 +94,20 @@ func StartServers(t testing.TB, n int) *Servers {
 		}
 	})
 	return s
+}
+
+// readyNodes counts the clients that can run tasks.
+func (s *Servers) readyNodes() (ready int) {
+	nodes, _, err := s.API.Nodes().List(nil)
+	if err != nil {
+		return 0
+	}
+	for _, node := range nodes {
+		if isReady(node) {
+			ready++
+		}
+	}
+	return ready
 }
 
 // leader is the server that leads; nil when none does.
