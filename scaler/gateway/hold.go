@@ -82,6 +82,7 @@ func (a *app) enqueue(c *call) (*turn, error) {
 	}
 	a.meter.Enqueue()
 	a.waking(c.arrived)
+	a.attend()
 	a.want(a.gateway.now())
 	// Room may have come up since the request looked for it.
 	a.grant()
@@ -91,6 +92,9 @@ func (a *app) enqueue(c *call) (*turn, error) {
 // hopeless says why no instance is going to start, if that is known. The caller
 // holds the mutex.
 func (a *app) hopeless(p *scaler.Policy) error {
+	if err := a.startFailed(p); err != nil {
+		return err
+	}
 	if a.live > 0 {
 		return nil
 	}
@@ -137,6 +141,8 @@ func (a *app) obstacle() string {
 		switch {
 		case i.state == Ready:
 			ready++
+		case i.Failure != "":
+			failing = fmt.Errorf("instance %s is not ready: %s", i.ID, i.Failure)
 		case i.err != nil:
 			failing = fmt.Errorf("instance %s is not ready: %w", i.ID, i.err)
 		}
@@ -144,10 +150,14 @@ func (a *app) obstacle() string {
 	switch {
 	case a.scaleErr != nil:
 		return a.scaleErr.Error()
+	case a.failing.why != "":
+		return a.failing.why
 	case failing != nil:
 		return failing.Error()
 	case ready > 0:
 		return fmt.Sprintf("%d instances are busy", ready)
+	case a.desired > 0:
+		return fmt.Sprintf("Nomad is asked to run %d and has placed none", a.desired)
 	default:
 		return "Nomad has not started one"
 	}
@@ -206,6 +216,11 @@ func (a *app) refuse(message string) {
 	if p := a.policy.Load(); p != nil {
 		why.RetryAfter = a.retryAfter(p)
 	}
+	a.refuseWaiting(why)
+}
+
+// refuseWaiting ends every wait. The caller holds the mutex.
+func (a *app) refuseWaiting(why *Refusal) {
 	for t := a.queue.first; t != nil; t = a.queue.first {
 		a.dequeue(t)
 		t.granted <- grant{err: why}
@@ -217,9 +232,12 @@ func (a *app) refuse(message string) {
 const unknownStart = 5 * time.Second
 
 // retryAfter is when an instance may have started. The caller holds the mutex.
-func (a *app) retryAfter(p *scaler.Policy) int {
+func (a *app) retryAfter(p *scaler.Policy) int { return seconds(a.startTime(p)) }
+
+// startTime is how long a start may take. The caller holds the mutex.
+func (a *app) startTime(p *scaler.Policy) time.Duration {
 	if a.start == 0 {
-		return seconds(min(unknownStart, p.StartTimeout))
+		return min(unknownStart, p.StartTimeout)
 	}
-	return seconds(a.start)
+	return a.start
 }

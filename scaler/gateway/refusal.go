@@ -23,6 +23,7 @@ const (
 	CauseGatewayFull      Cause = "gateway_full"      // 503: the gateway holds as many requests as it may
 	CauseStartTimeout     Cause = "start_timeout"     // 503: no instance was free within start_timeout
 	CauseNotStarted       Cause = "not_started"       // 503: no instance runs, and none is going to
+	CauseStartFailed      Cause = "start_failed"      // 503: Nomad cannot place an instance, or those it starts fail
 	CauseNomadUnreachable Cause = "nomad_unreachable" // 503: no instance runs, and Nomad cannot be asked for one
 	CauseSeveralInstances Cause = "several_instances" // 409: service_selection_mode is exact
 	CauseUnreachable      Cause = "unreachable"       // 502: instances do not accept connections
