@@ -38,6 +38,9 @@ type Config struct {
 	AdminToken string
 	// MaxHeldRequests bounds the requests held of all apps together; 0 means 10000.
 	MaxHeldRequests int
+	// MaxHeldBytes bounds the memory that they take, estimated by their headers
+	// and what HTTP/2 buffers of their bodies; 0 means 512 MiB.
+	MaxHeldBytes int64
 	// DrainTimeout bounds how long requests may take to end after Run's context
 	// has; 0 means 5 minutes.
 	DrainTimeout time.Duration
@@ -68,6 +71,7 @@ type Nomad interface {
 
 const (
 	defaultMaxHeld      = 10000
+	defaultMaxHeldBytes = 512 << 20
 	defaultDrainTimeout = 5 * time.Minute
 	// cutTimeout is how long requests have that are cut.
 	cutTimeout = 5 * time.Second
@@ -96,8 +100,9 @@ type Gateway struct {
 
 	// ending is true once Run's context has ended.
 	ending atomic.Bool
-	// requests are in the chain, held are waiting in it.
-	requests, held atomic.Int64
+	// requests are in the chain, and held are waiting in it.
+	requests atomic.Int64
+	held     *holdings
 	// ctx ends everything that runs in the background, which is in work.
 	ctx  context.Context
 	stop context.CancelFunc
@@ -114,6 +119,9 @@ func New(config Config) (*Gateway, error) {
 	}
 	if config.MaxHeldRequests == 0 {
 		config.MaxHeldRequests = defaultMaxHeld
+	}
+	if config.MaxHeldBytes == 0 {
+		config.MaxHeldBytes = defaultMaxHeldBytes
 	}
 	if config.DrainTimeout == 0 {
 		config.DrainTimeout = defaultDrainTimeout
@@ -132,6 +140,7 @@ func New(config Config) (*Gateway, error) {
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	g.apps = newApps(g)
 	g.overrides = nomad.NewOverrides(g.ignored)
+	g.held = newHoldings(holding{requests: int64(config.MaxHeldRequests), bytes: config.MaxHeldBytes})
 	g.metrics = newMetrics(g.apps)
 	g.chain = g.route(g.limit(g.count(g.hold(g.selection(g.forward)))))
 
@@ -178,6 +187,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		ReadHeaderTimeout: headTimeout,
 		IdleTimeout:       connectionTimeout,
 		MaxHeaderBytes:    maxHeadBytes,
+		HTTP2:             &http.HTTP2Config{MaxReceiveBufferPerStream: streamBuffer},
 		BaseContext:       func(net.Listener) context.Context { return g.ctx },
 		ErrorLog:          g.proxy.ErrorLog,
 	}

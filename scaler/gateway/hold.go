@@ -30,7 +30,7 @@ func (g *Gateway) hold(next handler) handler {
 // wait returns when the call has a place, or why it gets none.
 func (g *Gateway) wait(r *http.Request, c *call) error {
 	began := g.now()
-	t, err := c.app.enqueue(c)
+	t, err := c.app.enqueue(c, heldCost(r))
 	if err != nil {
 		return err
 	}
@@ -52,11 +52,11 @@ func (g *Gateway) wait(r *http.Request, c *call) error {
 	return granted.err
 }
 
-// enqueue lets a request wait, or says why it may not.
-func (a *app) enqueue(c *call) (*turn, error) {
+// enqueue lets a request wait that takes so many bytes, or says why it may not.
+func (a *app) enqueue(c *call, bytes int64) (*turn, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	p := c.policy
+	p, held := c.policy, a.gateway.held
 	if err := a.hopeless(p); err != nil {
 		return nil, err
 	}
@@ -66,15 +66,16 @@ func (a *app) enqueue(c *call) (*turn, error) {
 			Message: fmt.Sprintf("%d requests are waiting already, which is max_queued_requests", p.MaxQueuedRequests),
 		}
 	}
-	g := a.gateway
-	if g.held.Add(1) > int64(g.config.MaxHeldRequests) {
-		g.held.Add(-1)
-		return nil, &Refusal{
-			Status: http.StatusServiceUnavailable, Cause: CauseGatewayFull, RetryAfter: a.retryAfter(p),
-			Message: "the gateway holds as many requests as it may",
+	if !held.take(a, bytes) {
+		// Two apps at a time are never locked.
+		a.mu.Unlock()
+		room := held.makeRoom(a, bytes)
+		a.mu.Lock()
+		if !room {
+			return nil, a.gatewayFull()
 		}
 	}
-	t := &turn{key: c.key, granted: make(chan grant, 1)}
+	t := &turn{key: c.key, bytes: bytes, granted: make(chan grant, 1)}
 	if c.tried > 0 {
 		a.queue.pushFirst(t)
 	} else {
@@ -167,7 +168,7 @@ func (a *app) obstacle() string {
 func (a *app) dequeue(t *turn) {
 	a.queue.remove(t)
 	a.meter.Dequeue()
-	a.gateway.held.Add(-1)
+	a.gateway.held.give(a, t.bytes)
 }
 
 // grant gives what room there is to the requests that wait longest. The caller
