@@ -188,6 +188,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		IdleTimeout:       connectionTimeout,
 		MaxHeaderBytes:    maxHeadBytes,
 		HTTP2:             &http.HTTP2Config{MaxReceiveBufferPerStream: streamBuffer},
+		ConnContext:       withConn,
 		BaseContext:       func(net.Listener) context.Context { return g.ctx },
 		ErrorLog:          g.proxy.ErrorLog,
 	}
@@ -296,7 +297,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if refusal.Cause == CauseClientLeft {
 		panic(http.ErrAbortHandler)
 	}
-	refusal.write(w)
+	refusal.write(w, r)
 }
 
 // done records a request that has ended.

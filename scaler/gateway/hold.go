@@ -37,19 +37,36 @@ func (g *Gateway) wait(r *http.Request, c *call) error {
 	defer func() { c.waited += g.now().Sub(began) }()
 	timer := time.NewTimer(c.policy.StartTimeout - began.Sub(c.arrived))
 	defer timer.Stop()
-	var granted grant
-	select {
-	case granted = <-t.granted:
-	case <-timer.C:
-		granted = c.app.leave(t)
-	case <-r.Context().Done():
-		if granted = c.app.leave(t); granted.err == nil {
+	var look <-chan time.Time
+	conn := watched(r)
+	if conn != nil {
+		ticker := time.NewTicker(hangupInterval)
+		defer ticker.Stop()
+		look = ticker.C
+	}
+	left := func() error {
+		if granted := c.app.leave(t); granted.err == nil {
 			c.app.release(granted.place, nil)
 		}
 		return clientLeft
 	}
-	c.place = granted.place
-	return granted.err
+	for {
+		var granted grant
+		select {
+		case <-look:
+			if hungUp(conn) {
+				return left()
+			}
+			continue
+		case <-r.Context().Done():
+			return left()
+		case granted = <-t.granted:
+		case <-timer.C:
+			granted = c.app.leave(t)
+		}
+		c.place = granted.place
+		return granted.err
+	}
 }
 
 // enqueue lets a request wait that takes so many bytes, or says why it may not.

@@ -68,18 +68,27 @@ const statusClientLeft = 499
 
 var clientLeft = &Refusal{Status: statusClientLeft, Cause: CauseClientLeft, Message: "the client has left"}
 
-// write answers with the refusal.
-func (r Refusal) write(w http.ResponseWriter) {
-	body, err := json.Marshal(r)
+// write answers a request with the refusal, as JSON or as a page.
+func (r Refusal) write(w http.ResponseWriter, to *http.Request) {
+	body, kind := []byte(nil), "application/json"
+	var err error
+	if wantsPage(to, r) {
+		kind = "text/html; charset=utf-8"
+		body, err = r.page()
+	} else {
+		body, err = json.Marshal(r)
+	}
 	if err != nil {
 		http.Error(w, r.Message, r.Status)
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
+	h.Set("Content-Type", kind)
 	h.Set("Cache-Control", "no-store")
 	if r.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(r.RetryAfter))
+		// The same place answers a browser otherwise.
+		h.Set("Vary", "Accept")
 	}
 	w.WriteHeader(r.Status)
 	_, _ = w.Write(append(body, '\n'))

@@ -130,4 +130,3 @@ func TestHoldReadsNoBody(t *testing.T) {
 		}
 	})
 }
-
