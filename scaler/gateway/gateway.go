@@ -2,7 +2,7 @@
 // for them, and passes each on to an instance.
 //
 // A request goes through a chain of handlers, one concern and one file each:
-// route, limit, count, hold, selection, forward. What the gateway knows of Nomad
+// client, route, limit, count, hold, selection, forward. What the gateway knows of Nomad
 // is in the registry of apps, and what it does of its own accord is probing new
 // instances and scaling up.
 package gateway
@@ -41,6 +41,13 @@ type Config struct {
 	// MaxHeldBytes bounds the memory that they take, estimated by their headers
 	// and what HTTP/2 buffers of their bodies; 0 means 512 MiB.
 	MaxHeldBytes int64
+	// MaxHeaderBytes bounds the head of a request; 0 means 64 KiB.
+	MaxHeaderBytes int
+	// MaxBodyBytes bounds the body of a request; 0 means no bound.
+	MaxBodyBytes int64
+	// ClientTimeout bounds how long a client may take to send more of a body or
+	// to take more of an answer, by HTTP/1; 0 means 1 minute, and less none.
+	ClientTimeout time.Duration
 	// DrainTimeout bounds how long requests may take to end after Run's context
 	// has; 0 means 5 minutes.
 	DrainTimeout time.Duration
@@ -77,9 +84,10 @@ const (
 	cutTimeout = 5 * time.Second
 	// Clients that are slower than this at sending a request's head are cut off,
 	// and so are connections without requests.
-	headTimeout       = 10 * time.Second
-	connectionTimeout = 2 * time.Minute
-	maxHeadBytes      = 64 << 10
+	headTimeout           = 10 * time.Second
+	connectionTimeout     = 2 * time.Minute
+	defaultMaxHeaderBytes = 64 << 10
+	defaultClientTimeout  = time.Minute
 )
 
 // Gateway routes requests to the instances of apps.
@@ -123,6 +131,12 @@ func New(config Config) (*Gateway, error) {
 	if config.MaxHeldBytes == 0 {
 		config.MaxHeldBytes = defaultMaxHeldBytes
 	}
+	if config.MaxHeaderBytes == 0 {
+		config.MaxHeaderBytes = defaultMaxHeaderBytes
+	}
+	if config.ClientTimeout == 0 {
+		config.ClientTimeout = defaultClientTimeout
+	}
 	if config.DrainTimeout == 0 {
 		config.DrainTimeout = defaultDrainTimeout
 	}
@@ -142,7 +156,7 @@ func New(config Config) (*Gateway, error) {
 	g.overrides = nomad.NewOverrides(g.ignored)
 	g.held = newHoldings(holding{requests: int64(config.MaxHeldRequests), bytes: config.MaxHeldBytes})
 	g.metrics = newMetrics(g.apps)
-	g.chain = g.route(g.limit(g.count(g.hold(g.selection(g.forward)))))
+	g.chain = g.client(g.route(g.limit(g.count(g.hold(g.selection(g.forward))))))
 
 	var err error
 	if g.listener, err = net.Listen("tcp", config.Listen); err != nil {
@@ -186,7 +200,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		Protocols:         protocols,
 		ReadHeaderTimeout: headTimeout,
 		IdleTimeout:       connectionTimeout,
-		MaxHeaderBytes:    maxHeadBytes,
+		MaxHeaderBytes:    g.config.MaxHeaderBytes,
 		HTTP2:             &http.HTTP2Config{MaxReceiveBufferPerStream: streamBuffer},
 		ConnContext:       withConn,
 		BaseContext:       func(net.Listener) context.Context { return g.ctx },

@@ -30,6 +30,8 @@ const (
 	CauseBadAnswer        Cause = "bad_answer"        // 502: the instance broke off before it answered
 	CauseRequestTimeout   Cause = "request_timeout"   // 504: no answer within request_timeout
 	CauseClientLeft       Cause = "client_left"       // 499: nobody is there to be answered
+	CauseBodyTooLarge     Cause = "body_too_large"    // 413: more body than --max-body-bytes
+	CauseSlowClient       Cause = "slow_client"       // 408: nothing more of the body came within --client-timeout
 	CauseInternal         Cause = "internal"          // 500: a mistake of the gateway's
 )
 
