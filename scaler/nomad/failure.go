@@ -1,6 +1,7 @@
 package nomad
 
 import (
+	"context"
 	"maps"
 	"regexp"
 	"slices"
@@ -8,6 +9,32 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 )
+
+// StartFailures lists what keeps instances of a group from starting, in Nomad's
+// words: that they cannot be placed, or what those met that Nomad has given up on.
+func (c *Client) StartFailures(ctx context.Context, t Target) ([]string, error) {
+	var why []string
+	evaluations, _, err := c.api.Jobs().Evaluations(t.Job, reading(ctx, t.Namespace))
+	if err != nil {
+		return nil, explain(needs("read-job", t.Namespace, err), "reading the evaluations of job %s", t.Job)
+	}
+	for _, e := range evaluations {
+		if unplaced := evaluation(e).Unplaced[t.Group]; unplaced != "" {
+			why = append(why, unplaced)
+		}
+	}
+	allocations, _, err := c.api.Jobs().Allocations(t.Job, false, reading(ctx, t.Namespace))
+	if err != nil {
+		return nil, explain(needs("read-job", t.Namespace, err), "reading the instances of job %s", t.Job)
+	}
+	for _, a := range allocations {
+		if i := instance(a); i.Group == t.Group && i.Failed {
+			why = append(why, i.Failure)
+		}
+	}
+	slices.Sort(why)
+	return slices.Compact(why), nil
+}
 
 // failure is what last went wrong with a task, in Nomad's words, and "" when
 // nothing has. It is final when Nomad's attempts at restarting are used up for
