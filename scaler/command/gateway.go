@@ -44,7 +44,7 @@ If ` + adminTokenVariable + ` is set, the admin listener asks for it as a bearer
 	flags.Int64Var(&config.MaxHeldBytes, "max-held-bytes", 512<<20, "memory that they may take, by their headers and what HTTP/2 buffers of their bodies")
 	flags.IntVar(&config.MaxHeaderBytes, "max-header-bytes", 64<<10, "size of a request's head; a larger one is answered 431")
 	flags.Int64Var(&config.MaxBodyBytes, "max-body-bytes", 0, "size of a request's body, 0 for any; a larger one is answered 413")
-	flags.DurationVar(&config.ClientTimeout, "client-timeout", time.Minute, "how long a client may take to send more of a body or to take more of an answer, by HTTP/1; -1s for any time")
+	flags.DurationVar(&config.ClientTimeout, "client-timeout", time.Minute, "how long a client may take to send more of a body, by HTTP/1, or to take more of an answer; -1s for any time")
 	flags.DurationVar(&config.DrainTimeout, "drain-timeout", 0, "how long requests may take to end when the gateway is stopped (default 5m)")
 	flags.BoolVar(&config.EndDelays, "end-shutdown-delays", false, "end an instance's shutdown_delay when its last request here has ended; for a gateway that is alone")
 	flags.BoolVar(&config.TrustForwarded, "trust-forwarded", false, "take over the X-Forwarded-* headers of requests; for a gateway that only a proxy can reach")

@@ -171,38 +171,42 @@ func (s *apps) UpdateEvaluation(e nomad.Evaluation) {
 // evaluate keeps an evaluation while it is pending, and tells the apps that it
 // says something of. The caller holds the mutex.
 func (s *apps) evaluate(e nomad.Evaluation) {
-	was := s.evaluations[e.ID]
-	if e.Pending() {
+	was, known := s.evaluations[e.ID]
+	switch {
+	case e.Pending():
 		s.evaluations[e.ID] = e
-	} else {
+	case known:
 		delete(s.evaluations, e.ID)
 	}
-	groups := maps.Clone(was.Unplaced)
-	if groups == nil {
-		groups = make(map[string]string)
+	for group := range was.Unplaced {
+		if e.Unplaced[group] == "" {
+			s.block(e, group)
+		}
 	}
-	maps.Copy(groups, e.Unplaced)
-	for group := range groups {
-		name := e.Namespace + "/" + e.Job + "/" + group
-		now := unplaced{evaluation: e.ID, why: e.Unplaced[group], since: s.gateway.now()}
-		switch known := s.unplaced[name]; {
-		case now.why == "" && known.evaluation != e.ID:
-			// A later one has taken its place.
-			continue
-		case now.why == "":
-			now = unplaced{}
-			delete(s.unplaced, name)
-		case known.evaluation == e.ID:
+	for group := range e.Unplaced {
+		s.block(e, group)
+	}
+}
+
+// block takes over what an evaluation says of a group, if no later one has taken
+// its place. The caller holds the mutex.
+func (s *apps) block(e nomad.Evaluation, group string) {
+	name := e.Namespace + "/" + e.Job + "/" + group
+	known, now := s.unplaced[name], unplaced{}
+	switch why := e.Unplaced[group]; {
+	case why != "":
+		now = unplaced{evaluation: e.ID, why: why, since: s.gateway.now()}
+		if known.evaluation == e.ID {
 			now.since = known.since
-			fallthrough
-		default:
-			s.unplaced[name] = now
 		}
-		if a := s.byName[name]; a != nil {
-			a.mu.Lock()
-			a.block(now)
-			a.mu.Unlock()
-		}
+		s.unplaced[name] = now
+	case known.evaluation != e.ID:
+		return
+	default:
+		delete(s.unplaced, name)
+	}
+	if a := s.byName[name]; a != nil {
+		a.block(now)
 	}
 }
 

@@ -10,21 +10,17 @@ import (
 	"time"
 )
 
-// client bounds what a client may send, and how long it may take to send more of
-// a body or to take more of an answer. HTTP/2 connections have bounds of their
-// own; request_timeout is over all.
+// client bounds the body that a client may send, and how long it may take to send
+// more of it or to take more of an answer. A stream of HTTP/2 may pause in what
+// it sends; request_timeout is over all.
 func (g *Gateway) client(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, c *call) error {
-		limit := g.config.MaxBodyBytes
-		if limit > 0 && r.ContentLength > limit {
-			return bodyTooLarge(limit)
-		}
-		var body *steadyBody
 		timeout := g.config.ClientTimeout
 		control := http.NewResponseController(w)
+		var body *steadyBody
 		if r.ContentLength != 0 {
 			body = &steadyBody{ReadCloser: r.Body}
-			if limit > 0 {
+			if limit := g.config.MaxBodyBytes; limit > 0 {
 				body.ReadCloser = http.MaxBytesReader(w, r.Body, limit)
 			}
 			if r.ProtoMajor == 1 && timeout > 0 {
@@ -32,11 +28,8 @@ func (g *Gateway) client(next handler) handler {
 			}
 			r.Body = body
 		}
-		if r.ProtoMajor == 1 && timeout > 0 {
-			// The last request of the connection has left a deadline.
-			_ = control.SetWriteDeadline(time.Time{})
-			defer func() { _ = control.SetWriteDeadline(time.Now().Add(timeout)) }()
-			w = steadyWriter{w, control, timeout}
+		if timeout > 0 {
+			w = &steadyWriter{ResponseWriter: w, control: control, timeout: timeout}
 		}
 		err := next(w, r, c)
 		if err != nil && body != nil {
@@ -95,12 +88,29 @@ type steadyWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	timeout time.Duration
+	// timer breaks off a write that takes too long.
+	timer *time.Timer
 }
 
-func (w steadyWriter) Write(p []byte) (int, error) {
-	_ = w.control.SetWriteDeadline(time.Now().Add(w.timeout))
+func (w *steadyWriter) Write(p []byte) (int, error) {
+	defer w.start().Stop()
 	return w.ResponseWriter.Write(p)
 }
 
+// FlushError is what an [http.ResponseController] flushes by.
+func (w *steadyWriter) FlushError() error {
+	defer w.start().Stop()
+	return w.control.Flush()
+}
+
+func (w *steadyWriter) start() *time.Timer {
+	if w.timer == nil {
+		w.timer = time.AfterFunc(w.timeout, func() { _ = w.control.SetWriteDeadline(time.Unix(1, 0)) })
+	} else {
+		w.timer.Reset(w.timeout)
+	}
+	return w.timer
+}
+
 // Unwrap lets an [http.ResponseController] reach what this one does not do.
-func (w steadyWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *steadyWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -140,6 +140,18 @@ func TestSlowReaders(t *testing.T) {
 	}
 	<-sent
 	eventually(t, "nothing is under way", func() bool { return g.requests.Load() == 0 })
+
+	// Nor does one by HTTP/2, where the flow control holds the answer back.
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	h2 := &http.Client{Transport: &http.Transport{Protocols: protocols}}
+	response, err := h2.Get(url + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	<-sent
+	eventually(t, "nothing is under way", func() bool { return g.requests.Load() == 0 })
 }
 
 // One that does not finish its head is cut off.

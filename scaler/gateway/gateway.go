@@ -2,9 +2,9 @@
 // for them, and passes each on to an instance.
 //
 // A request goes through a chain of handlers, one concern and one file each:
-// client, route, limit, count, hold, selection, forward. What the gateway knows of Nomad
-// is in the registry of apps, and what it does of its own accord is probing new
-// instances and scaling up.
+// client, route, limit, count, hold, selection, forward. What the gateway knows of
+// Nomad is in the registry of apps, and what it does of its own accord is probing
+// new instances and scaling up.
 package gateway
 
 import (
@@ -45,8 +45,8 @@ type Config struct {
 	MaxHeaderBytes int
 	// MaxBodyBytes bounds the body of a request; 0 means no bound.
 	MaxBodyBytes int64
-	// ClientTimeout bounds how long a client may take to send more of a body or
-	// to take more of an answer, by HTTP/1; 0 means 1 minute, and less none.
+	// ClientTimeout bounds how long a client may take to send more of a body, by
+	// HTTP/1, or to take more of an answer; 0 means 1 minute, and less none.
 	ClientTimeout time.Duration
 	// DrainTimeout bounds how long requests may take to end after Run's context
 	// has; 0 means 5 minutes.

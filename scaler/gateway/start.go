@@ -112,9 +112,10 @@ func (a *app) startRefusal(now time.Time) *Refusal {
 	}
 }
 
-// block takes over what keeps Nomad from placing instances. The caller holds the
-// mutex.
+// block takes over what keeps Nomad from placing instances.
 func (a *app) block(u unplaced) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.unplaced = u
 	a.checkStart(a.gateway.now())
 }
