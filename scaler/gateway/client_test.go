@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -41,7 +42,7 @@ func answer(t *testing.T, conn net.Conn) *http.Response {
 
 func TestLimitsOfRequests(t *testing.T) {
 	reached := make(chan string, 1)
-	g, url := fronting(t, nil, func(w http.ResponseWriter, r *http.Request) {
+	g, url := fronting(t, nil, func(_ http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
 		if err == nil {
 			reached <- string(b)
@@ -120,7 +121,7 @@ func TestSlowSenders(t *testing.T) {
 // A client that takes nothing of its answer does not keep its place at the
 // instance, and one that only waits for an answer loses none.
 func TestSlowReaders(t *testing.T) {
-	sent := make(chan error, 1)
+	sent := make(chan struct{}, 1)
 	g, url := fronting(t, nil, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/late" {
 			time.Sleep(1500 * time.Millisecond)
@@ -131,7 +132,7 @@ func TestSlowReaders(t *testing.T) {
 		for chunk := make([]byte, 64<<10); err == nil; {
 			_, err = w.Write(chunk)
 		}
-		sent <- err
+		sent <- struct{}{}
 	}, func(c *Config) { c.ClientTimeout = time.Second })
 	speak(t, url, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n")
 	late := speak(t, url+"/late", "GET %s HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -159,7 +160,7 @@ func TestSlowHeads(t *testing.T) {
 	g := newGateway(t)
 	running(t, g)
 	conn := speak(t, "http://"+g.Address()+"/", "GET %s HTTP/1.1\r\nHost: a\r\nX-Slow: ")
-	if n, err := conn.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+	if n, err := conn.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("read %d bytes (%v), want the end of the connection", n, err)
 	}
 }

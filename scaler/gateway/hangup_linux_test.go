@@ -23,13 +23,13 @@ func TestHoldNoticesClientsThatLeave(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer conn.Close()
+			t.Cleanup(func() { _ = conn.Close() })
 			fmt.Fprintf(conn, request, appName)
 			eventually(t, "the request waits", func() bool { return queued() == 1 })
 			if watch := conn.(*net.TCPConn); hungUp(watch) {
 				t.Fatal("a client that waits is taken for gone")
 			}
-			conn.Close()
+			_ = conn.Close()
 			eventually(t, "it has left the queue", func() bool { return queued() == 0 })
 		})
 	}
