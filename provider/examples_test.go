@@ -28,7 +28,7 @@ func example(t *testing.T, path ...string) string {
 // The examples of the documentation can be planned: their jobspecs are right,
 // and so are their policies.
 func TestExamplesCanBePlanned(t *testing.T) {
-	for _, name := range []string{"resource.tf", "resource_concurrency.tf", "resource_custom.tf"} {
+	for _, name := range []string{"resource.tf", "resource_concurrency.tf", "resource_custom.tf", "resource_limits.tf"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			apply(t, resource.TestStep{

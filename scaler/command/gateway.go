@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -42,6 +43,10 @@ If ` + adminTokenVariable + ` is set, the admin listener asks for it as a bearer
 	flags.StringVar(&config.TLSCert, "tls-cert", "", "file in PEM with the certificate and its chain; requests are then taken over TLS")
 	flags.StringVar(&config.TLSKey, "tls-key", "", "file in PEM with the certificate's key; both are read again when they change")
 	flags.IntVar(&config.MaxHeldRequests, "max-held-requests", 10000, "requests held at once, of all apps together")
+	flags.Int64Var(&config.MaxHeldBytes, "max-held-bytes", 512<<20, "memory that they may take, by their headers and what HTTP/2 buffers of their bodies")
+	flags.IntVar(&config.MaxHeaderBytes, "max-header-bytes", 64<<10, "size of a request's head; a larger one is answered 431")
+	flags.Int64Var(&config.MaxBodyBytes, "max-body-bytes", 0, "size of a request's body, 0 for any; a larger one is answered 413")
+	flags.DurationVar(&config.ClientTimeout, "client-timeout", time.Minute, "how long a client may take to send more of a body, by HTTP/1, or to take more of an answer; -1s for any time")
 	flags.DurationVar(&config.ShutdownDelay, "shutdown-delay", 0, "how long to go on taking requests when the gateway is stopped, while /readyz answers 503 and load balancers notice")
 	flags.DurationVar(&config.DrainTimeout, "drain-timeout", 0, "how long requests may take to end when the gateway is stopped (default 5m)")
 	flags.BoolVar(&config.EndDelays, "end-shutdown-delays", false, "end an instance's shutdown_delay when its last request here has ended; for a gateway that is alone")

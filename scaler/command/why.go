@@ -100,6 +100,9 @@ func (s *session) explain(ctx context.Context, app nomad.Target) (explanation, e
 		App: app.String(), Stopped: d.Status.Stopped, Desired: d.Status.Desired, Running: d.Status.Running,
 		LastAction: newActionStatus(d.Status.History.LastAction),
 	}}
+	for _, why := range d.Failures {
+		e.note("Instances do not start: %s.", why)
+	}
 	if d.OverrideErr != nil {
 		e.note("Whether there is an override is not known: %v.", d.OverrideErr)
 	}

@@ -67,6 +67,19 @@ default/cooling/app stays at 2: 500 requests a minute is 250 % of 2 instances, a
 		}
 	})
 
+	t.Run("instances do not start", func(t *testing.T) {
+		p := nomadtest.Policy(t, "large", nil)
+		job := nomadtest.Job(p)
+		job.TaskGroups[0].Tasks[0].Resources.MemoryMB = new(1 << 20)
+		agent.Register(t, job)
+		g.load(p, 10)
+		nomadtest.Eventually(t, soon, "the reason", func() bool {
+			e := answer[object](t, "why", p.App(), "--gateway", g.URL)
+			notes := e["notes"].([]any)
+			return len(notes) > 0 && notes[0] == "Instances do not start: 1 instance cannot be placed: memory exhausted on 1 node."
+		})
+	})
+
 	t.Run("it is about to move", func(t *testing.T) {
 		p := register(t, agent, "growing", 50, nil)
 		g.load(p, 170)

@@ -50,6 +50,9 @@ type AppStatus struct {
 	Decision *DecisionStatus `json:"decision,omitempty"`
 	// ScaleError is why the last call to scale failed; "" after one that did not.
 	ScaleError string `json:"scale_error,omitempty"`
+	// StartError is why no instance is going to start, in Nomad's words; ""
+	// while one may.
+	StartError string `json:"start_error,omitempty"`
 	// StartSeconds is how long instances take from their allocation until they
 	// are ready, learned from the last ones; 0 while not known.
 	StartSeconds float64 `json:"start_seconds"`

@@ -45,6 +45,12 @@ type app struct {
 	instances map[string]*instance
 	// live counts the instances that are not draining.
 	live int
+	// failed are instances that ended in failure and have not been replaced.
+	failed   map[string]failedInstance
+	unplaced unplaced
+	failing  startFailure
+	// attended tells that a goroutine looks after the requests that wait.
+	attended bool
 
 	// desired is Nomad's count when it was last read or written, at desiredAt;
 	// 0 when that was before instances stopped.
@@ -76,6 +82,7 @@ func newApp(g *Gateway, n nomad.App) *app {
 		meter:     load.NewMeter(g.now(), load.Retention(scaler.Policy{})),
 		pool:      selection.NewPool(selection.New(scaler.SelectRandom, source{}), 0),
 		instances: make(map[string]*instance),
+		failed:    make(map[string]failedInstance),
 		nudge:     make(chan struct{}, 1),
 	}
 }
@@ -176,6 +183,7 @@ func (a *app) status(now time.Time, t *table) AppStatus {
 	if a.scaleErr != nil {
 		s.ScaleError = a.scaleErr.Error()
 	}
+	s.StartError = a.startFailure(now).why
 	if d := a.decisions.newest(); d != nil {
 		latest := d.status()
 		s.Decision = &latest

@@ -24,6 +24,10 @@ type apps struct {
 	instances map[string]map[string]nomad.Instance
 	// listed tells that the instances have been listed once.
 	listed bool
+	// evaluations are those that are pending, by ID, and unplaced what they say
+	// of groups, by app.
+	evaluations map[string]nomad.Evaluation
+	unplaced    map[string]unplaced
 
 	// lost is why nothing is known of Nomad at present; nil while it answers.
 	lost atomic.Pointer[error]
@@ -32,7 +36,10 @@ type apps struct {
 var _ nomad.InstanceWatcher = (*apps)(nil)
 
 func newApps(g *Gateway) *apps {
-	return &apps{gateway: g, byName: make(map[string]*app), instances: make(map[string]map[string]nomad.Instance)}
+	return &apps{
+		gateway: g, byName: make(map[string]*app), instances: make(map[string]map[string]nomad.Instance),
+		evaluations: make(map[string]nomad.Evaluation), unplaced: make(map[string]unplaced),
+	}
 }
 
 // report takes over the apps that there are.
@@ -48,8 +55,9 @@ func (s *apps) report(reported []nomad.App) {
 			a = newApp(s.gateway, n)
 			s.byName[name] = a
 			for _, i := range s.instances[name] {
-				a.set(i, false)
+				s.set(a, i, false)
 			}
+			a.unplaced = s.unplaced[name]
 		}
 		a.configure(n)
 	}
@@ -91,7 +99,7 @@ func (s *apps) Replace(all []nomad.Instance) {
 	watched := !s.found() && s.listed
 	instances := make(map[string]map[string]nomad.Instance)
 	for _, i := range all {
-		if i.Gone {
+		if i.Gone && !i.Failed {
 			continue
 		}
 		if instances[i.App()] == nil {
@@ -103,7 +111,7 @@ func (s *apps) Replace(all []nomad.Instance) {
 	for name, a := range s.byName {
 		a.keep(instances[name])
 		for _, i := range instances[name] {
-			a.set(i, watched)
+			s.set(a, i, watched)
 		}
 	}
 	s.listed = true
@@ -118,7 +126,7 @@ func (s *apps) Update(i nomad.Instance) {
 	switch {
 	case i.ModifyIndex < group[i.ID].ModifyIndex:
 		return
-	case i.Gone:
+	case i.Gone && !i.Failed:
 		if delete(group, i.ID); len(group) == 0 {
 			delete(s.instances, name)
 		}
@@ -130,7 +138,75 @@ func (s *apps) Update(i nomad.Instance) {
 		group[i.ID] = i
 	}
 	if a := s.byName[name]; a != nil {
-		a.set(i, true)
+		s.set(a, i, true)
+	}
+}
+
+// set tells an app of an instance. The caller holds the mutex.
+func (s *apps) set(a *app, i nomad.Instance, isNew bool) {
+	a.set(i, isNew, s.evaluations[i.Next].Until)
+}
+
+// ReplaceEvaluations says that these are all evaluations that are pending.
+func (s *apps) ReplaceEvaluations(all []nomad.Evaluation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	over := maps.Clone(s.evaluations)
+	for _, e := range all {
+		delete(over, e.ID)
+		s.evaluate(e)
+	}
+	for _, e := range over {
+		s.evaluate(nomad.Evaluation{ID: e.ID, Namespace: e.Namespace, Job: e.Job})
+	}
+}
+
+// UpdateEvaluation says that one evaluation is new or has changed.
+func (s *apps) UpdateEvaluation(e nomad.Evaluation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.evaluate(e)
+}
+
+// evaluate keeps an evaluation while it is pending, and tells the apps that it
+// says something of. The caller holds the mutex.
+func (s *apps) evaluate(e nomad.Evaluation) {
+	was, known := s.evaluations[e.ID]
+	switch {
+	case e.Pending():
+		s.evaluations[e.ID] = e
+	case known:
+		delete(s.evaluations, e.ID)
+	}
+	for group := range was.Unplaced {
+		if e.Unplaced[group] == "" {
+			s.block(e, group)
+		}
+	}
+	for group := range e.Unplaced {
+		s.block(e, group)
+	}
+}
+
+// block takes over what an evaluation says of a group, if no later one has taken
+// its place. The caller holds the mutex.
+func (s *apps) block(e nomad.Evaluation, group string) {
+	name := e.Namespace + "/" + e.Job + "/" + group
+	known, now := s.unplaced[name], unplaced{}
+	switch why := e.Unplaced[group]; {
+	case why != "":
+		now = unplaced{evaluation: e.ID, why: why, since: s.gateway.now()}
+		if known.evaluation == e.ID {
+			now.since = known.since
+		}
+		s.unplaced[name] = now
+	case known.evaluation != e.ID:
+		return
+	default:
+		delete(s.unplaced, name)
+	}
+	if a := s.byName[name]; a != nil {
+		a.block(now)
 	}
 }
 

@@ -152,7 +152,7 @@ func runGateway(addresses []string) error {
 	for orders.Scan() {
 		var n int
 		if _, err := fmt.Sscanf(orders.Text(), "await %d", &n); err == nil {
-			await(func() bool { return int(g.held.Load()) == n })
+			await(func() bool { return g.holds() == n })
 			fmt.Println(n)
 			continue
 		}

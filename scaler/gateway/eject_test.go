@@ -140,7 +140,7 @@ func TestRequestsWaitForAnEjectedInstance(t *testing.T) {
 	}
 	answers := make(chan error, 1)
 	go func() { answers <- fetch(url) }()
-	eventually(t, "the request waits", func() bool { return g.held.Load() == 1 })
+	eventually(t, "the request waits", func() bool { return g.holds() == 1 })
 	if l, err = net.Listen("tcp", address); err != nil {
 		t.Fatal(err)
 	}

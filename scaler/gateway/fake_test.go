@@ -193,3 +193,10 @@ func body(t testing.TB, response *http.Response) string {
 	}
 	return string(b)
 }
+
+// holds is how many requests the gateway holds.
+func (g *Gateway) holds() int {
+	g.held.mu.Lock()
+	defer g.held.mu.Unlock()
+	return int(g.held.total.requests)
+}

@@ -2,9 +2,9 @@
 // for them, and passes each on to an instance.
 //
 // A request goes through a chain of handlers, one concern and one file each:
-// route, limit, count, hold, selection, forward. What the gateway knows of Nomad
-// is in the registry of apps, and what it does of its own accord is probing new
-// instances and scaling up.
+// client, route, limit, count, hold, selection, forward. What the gateway knows of
+// Nomad is in the registry of apps, and what it does of its own accord is probing
+// new instances and scaling up.
 package gateway
 
 import (
@@ -42,6 +42,16 @@ type Config struct {
 	AdminToken string
 	// MaxHeldRequests bounds the requests held of all apps together; 0 means 10000.
 	MaxHeldRequests int
+	// MaxHeldBytes bounds the memory that they take, estimated by their headers
+	// and what HTTP/2 buffers of their bodies; 0 means 512 MiB.
+	MaxHeldBytes int64
+	// MaxHeaderBytes bounds the head of a request; 0 means 64 KiB.
+	MaxHeaderBytes int
+	// MaxBodyBytes bounds the body of a request; 0 means no bound.
+	MaxBodyBytes int64
+	// ClientTimeout bounds how long a client may take to send more of a body, by
+	// HTTP/1, or to take more of an answer; 0 means 1 minute, and less none.
+	ClientTimeout time.Duration
 	// ShutdownDelay is how long the gateway goes on taking requests after Run's
 	// context has ended, while /readyz says that it does not: load balancers
 	// need that time to notice.
@@ -76,14 +86,16 @@ type Nomad interface {
 
 const (
 	defaultMaxHeld      = 10000
+	defaultMaxHeldBytes = 512 << 20
 	defaultDrainTimeout = 5 * time.Minute
 	// cutTimeout is how long requests have that are cut.
 	cutTimeout = 5 * time.Second
 	// Clients that are slower than this at sending a request's head are cut off,
 	// and so are connections without requests.
-	headTimeout       = 10 * time.Second
-	connectionTimeout = 2 * time.Minute
-	maxHeadBytes      = 64 << 10
+	headTimeout           = 10 * time.Second
+	connectionTimeout     = 2 * time.Minute
+	defaultMaxHeaderBytes = 64 << 10
+	defaultClientTimeout  = time.Minute
 )
 
 // Gateway routes requests to the instances of apps.
@@ -106,8 +118,9 @@ type Gateway struct {
 
 	// ending is true once Run's context has ended.
 	ending atomic.Bool
-	// requests are in the chain, held are waiting in it.
-	requests, held atomic.Int64
+	// requests are in the chain, and held are waiting in it.
+	requests atomic.Int64
+	held     *holdings
 	// ctx ends everything that runs in the background, which is in work.
 	ctx  context.Context
 	stop context.CancelFunc
@@ -124,6 +137,15 @@ func New(config Config) (*Gateway, error) {
 	}
 	if config.MaxHeldRequests == 0 {
 		config.MaxHeldRequests = defaultMaxHeld
+	}
+	if config.MaxHeldBytes == 0 {
+		config.MaxHeldBytes = defaultMaxHeldBytes
+	}
+	if config.MaxHeaderBytes == 0 {
+		config.MaxHeaderBytes = defaultMaxHeaderBytes
+	}
+	if config.ClientTimeout == 0 {
+		config.ClientTimeout = defaultClientTimeout
 	}
 	if config.DrainTimeout == 0 {
 		config.DrainTimeout = defaultDrainTimeout
@@ -142,8 +164,9 @@ func New(config Config) (*Gateway, error) {
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	g.apps = newApps(g)
 	g.overrides = nomad.NewOverrides(g.ignored)
+	g.held = newHoldings(holding{requests: int64(config.MaxHeldRequests), bytes: config.MaxHeldBytes})
 	g.metrics = newMetrics(g.apps)
-	g.chain = g.route(g.limit(g.count(g.hold(g.selection(g.forward)))))
+	g.chain = g.client(g.route(g.limit(g.count(g.hold(g.selection(g.forward))))))
 
 	var err error
 	if config.TLSCert != "" || config.TLSKey != "" {
@@ -196,7 +219,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 		TLSConfig:         g.tls,
 		ReadHeaderTimeout: headTimeout,
 		IdleTimeout:       connectionTimeout,
-		MaxHeaderBytes:    maxHeadBytes,
+		MaxHeaderBytes:    g.config.MaxHeaderBytes,
+		HTTP2:             &http.HTTP2Config{MaxReceiveBufferPerStream: streamBuffer},
+		ConnContext:       withConn,
 		BaseContext:       func(net.Listener) context.Context { return g.ctx },
 		ErrorLog:          g.proxy.ErrorLog,
 	}
@@ -319,7 +344,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if refusal.Cause == CauseClientLeft {
 		panic(http.ErrAbortHandler)
 	}
-	refusal.write(w)
+	refusal.write(w, r)
 }
 
 // last tells requests after which nothing more can be taken from a connection. A

@@ -30,33 +30,50 @@ func (g *Gateway) hold(next handler) handler {
 // wait returns when the call has a place, or why it gets none.
 func (g *Gateway) wait(r *http.Request, c *call) error {
 	began := g.now()
-	t, err := c.app.enqueue(c)
+	t, err := c.app.enqueue(c, heldCost(r))
 	if err != nil {
 		return err
 	}
 	defer func() { c.waited += g.now().Sub(began) }()
 	timer := time.NewTimer(c.policy.StartTimeout - began.Sub(c.arrived))
 	defer timer.Stop()
-	var granted grant
-	select {
-	case granted = <-t.granted:
-	case <-timer.C:
-		granted = c.app.leave(t)
-	case <-r.Context().Done():
-		if granted = c.app.leave(t); granted.err == nil {
+	var look <-chan time.Time
+	conn := watched(r)
+	if conn != nil {
+		ticker := time.NewTicker(hangupInterval)
+		defer ticker.Stop()
+		look = ticker.C
+	}
+	left := func() error {
+		if granted := c.app.leave(t); granted.err == nil {
 			c.app.release(granted.place, nil)
 		}
 		return clientLeft
 	}
-	c.place = granted.place
-	return granted.err
+	for {
+		var granted grant
+		select {
+		case <-look:
+			if hungUp(conn) {
+				return left()
+			}
+			continue
+		case <-r.Context().Done():
+			return left()
+		case granted = <-t.granted:
+		case <-timer.C:
+			granted = c.app.leave(t)
+		}
+		c.place = granted.place
+		return granted.err
+	}
 }
 
-// enqueue lets a request wait, or says why it may not.
-func (a *app) enqueue(c *call) (*turn, error) {
+// enqueue lets a request wait that takes so many bytes, or says why it may not.
+func (a *app) enqueue(c *call, bytes int64) (*turn, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	p := c.policy
+	p, held := c.policy, a.gateway.held
 	if err := a.hopeless(p); err != nil {
 		return nil, err
 	}
@@ -66,15 +83,16 @@ func (a *app) enqueue(c *call) (*turn, error) {
 			Message: fmt.Sprintf("%d requests are waiting already, which is max_queued_requests", p.MaxQueuedRequests),
 		}
 	}
-	g := a.gateway
-	if g.held.Add(1) > int64(g.config.MaxHeldRequests) {
-		g.held.Add(-1)
-		return nil, &Refusal{
-			Status: http.StatusServiceUnavailable, Cause: CauseGatewayFull, RetryAfter: a.retryAfter(p),
-			Message: "the gateway holds as many requests as it may",
+	if !held.take(a, bytes) {
+		// Two apps at a time are never locked.
+		a.mu.Unlock()
+		room := held.makeRoom(a, bytes)
+		a.mu.Lock()
+		if !room {
+			return nil, a.gatewayFull()
 		}
 	}
-	t := &turn{key: c.key, granted: make(chan grant, 1)}
+	t := &turn{key: c.key, bytes: bytes, granted: make(chan grant, 1)}
 	if c.tried > 0 {
 		a.queue.pushFirst(t)
 	} else {
@@ -82,6 +100,7 @@ func (a *app) enqueue(c *call) (*turn, error) {
 	}
 	a.meter.Enqueue()
 	a.waking(c.arrived)
+	a.attend()
 	a.want(a.gateway.now())
 	// Room may have come up since the request looked for it.
 	a.grant()
@@ -91,6 +110,9 @@ func (a *app) enqueue(c *call) (*turn, error) {
 // hopeless says why no instance is going to start, if that is known. The caller
 // holds the mutex.
 func (a *app) hopeless(p *scaler.Policy) error {
+	if err := a.startFailed(p); err != nil {
+		return err
+	}
 	if a.live > 0 {
 		return nil
 	}
@@ -140,6 +162,8 @@ func (a *app) obstacle() string {
 		switch {
 		case i.state == Ready:
 			ready++
+		case i.Failure != "":
+			failing = fmt.Errorf("instance %s is not ready: %s", i.ID, i.Failure)
 		case i.err != nil:
 			failing = fmt.Errorf("instance %s is not ready: %w", i.ID, i.err)
 		}
@@ -147,10 +171,14 @@ func (a *app) obstacle() string {
 	switch {
 	case a.scaleErr != nil:
 		return a.scaleErr.Error()
+	case a.failing.why != "":
+		return a.failing.why
 	case failing != nil:
 		return failing.Error()
 	case ready > 0:
 		return fmt.Sprintf("%d instances are busy", ready)
+	case a.desired > 0:
+		return fmt.Sprintf("Nomad is asked to run %d and has placed none", a.desired)
 	default:
 		return "Nomad has not started one"
 	}
@@ -160,7 +188,7 @@ func (a *app) obstacle() string {
 func (a *app) dequeue(t *turn) {
 	a.queue.remove(t)
 	a.meter.Dequeue()
-	a.gateway.held.Add(-1)
+	a.gateway.held.give(a, t.bytes)
 }
 
 // grant gives what room there is to the requests that wait longest. The caller
@@ -209,6 +237,11 @@ func (a *app) refuse(message string) {
 	if p := a.policy.Load(); p != nil {
 		why.RetryAfter = a.retryAfter(p)
 	}
+	a.refuseWaiting(why)
+}
+
+// refuseWaiting ends every wait. The caller holds the mutex.
+func (a *app) refuseWaiting(why *Refusal) {
 	for t := a.queue.first; t != nil; t = a.queue.first {
 		a.dequeue(t)
 		t.granted <- grant{err: why}
@@ -220,9 +253,12 @@ func (a *app) refuse(message string) {
 const unknownStart = 5 * time.Second
 
 // retryAfter is when an instance may have started. The caller holds the mutex.
-func (a *app) retryAfter(p *scaler.Policy) int {
+func (a *app) retryAfter(p *scaler.Policy) int { return seconds(a.startTime(p)) }
+
+// startTime is how long a start may take. The caller holds the mutex.
+func (a *app) startTime(p *scaler.Policy) time.Duration {
 	if a.start == 0 {
-		return seconds(min(unknownStart, p.StartTimeout))
+		return min(unknownStart, p.StartTimeout)
 	}
-	return seconds(a.start)
+	return a.start
 }

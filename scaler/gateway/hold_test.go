@@ -110,8 +110,8 @@ func TestHoldIsFirstInFirstOut(t *testing.T) {
 		if s := g.apps.find(appName).meter.Snapshot(g.now()); s.Queued != 0 || s.InFlight != 0 {
 			t.Errorf("at the end: %d queued and %d in flight, want none", s.Queued, s.InFlight)
 		}
-		if held := g.held.Load(); held != 0 {
-			t.Errorf("%d requests are held at the end, want 0", held)
+		if g.held.total != (holding{}) {
+			t.Errorf("held at the end: %+v, want nothing", g.held.total)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
@@ -32,10 +33,16 @@ func (i *instance) ref() InstanceRef {
 }
 
 // set takes over what Nomad says of an instance. It is new if it has begun after
-// the gateway looked for the first time.
-func (a *app) set(n nomad.Instance, isNew bool) {
+// the gateway looked for the first time. If it has failed, Nomad replaces it at
+// retry; zero if that is not known.
+func (a *app) set(n nomad.Instance, isNew bool, retry time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	defer func() { a.checkStart(a.gateway.now()) }()
+	delete(a.failed, n.ID)
+	if n.Gone && n.Failed {
+		a.failed[n.ID] = failedInstance{n, retry}
+	}
 	i := a.instances[n.ID]
 	switch {
 	case i != nil && n.ModifyIndex < i.ModifyIndex:
@@ -61,6 +68,10 @@ func (a *app) keep(listed map[string]nomad.Instance) {
 			a.drop(i)
 		}
 	}
+	maps.DeleteFunc(a.failed, func(id string, _ failedInstance) bool {
+		_, ok := listed[id]
+		return !ok
+	})
 }
 
 // add puts a new instance into the pool, to be probed.

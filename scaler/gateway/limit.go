@@ -10,9 +10,13 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
-// limit lets in rate_limit requests a second, and rate_limit_burst at once.
+// limit lets in rate_limit requests a second, and rate_limit_burst at once, and
+// none whose body is known to be too large.
 func (g *Gateway) limit(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, c *call) error {
+		if most := g.config.MaxBodyBytes; most > 0 && r.ContentLength > most {
+			return bodyTooLarge(most)
+		}
 		if limiter := c.app.limiter.Load(); limiter != nil {
 			turn := limiter.ReserveN(c.arrived, 1)
 			if delay := turn.DelayFrom(c.arrived); delay > 0 {

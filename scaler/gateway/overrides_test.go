@@ -40,8 +40,8 @@ func TestDecisionsFollowOverrides(t *testing.T) {
 	}
 }
 
-// holding is an override that holds the count, in a group that may have none.
-func holding(app nomad.App, until time.Time) nomad.AppOverride {
+// holdUntil is an override that holds the count, in a group that may have none.
+func holdUntil(app nomad.App, until time.Time) nomad.AppOverride {
 	block := nomad.NewBlock(app.Policy)
 	block.Min, block.Max = 0, 10
 	return nomad.AppOverride{
@@ -61,7 +61,7 @@ func TestNothingScalesBeforeTheOverridesAreKnown(t *testing.T) {
 	}{
 		{"there is none", func(g *Gateway, _ nomad.App) { g.overrides.Report(nil) }, []int{1}},
 		{"one holds", func(g *Gateway, app nomad.App) {
-			g.overrides.Report([]nomad.AppOverride{holding(app, g.now().Add(time.Hour))})
+			g.overrides.Report([]nomad.AppOverride{holdUntil(app, g.now().Add(time.Hour))})
 		}, nil},
 		{"they may not be read", func(g *Gateway, _ nomad.App) { g.overrides.Failed(nomad.ErrDenied) }, []int{1}},
 		{"they cannot be read", func(g *Gateway, _ nomad.App) { g.overrides.Failed(errors.New("no key to decrypt with")) }, []int{1}},
@@ -104,7 +104,7 @@ func TestHeldAtZeroIsAnsweredAtOnce(t *testing.T) {
 	app := declared(t, appName, scaler.Document{"min_instances": "0"})
 	g.declare(app)
 	until := time.Now().Add(time.Hour)
-	g.overrides.Report([]nomad.AppOverride{holding(app, until)})
+	g.overrides.Report([]nomad.AppOverride{holdUntil(app, until)})
 	refusal := asRefusal(serve(g.hold(g.selection(nil)), g.callFor(appName)))
 	if refusal.Status != http.StatusServiceUnavailable || refusal.Cause != CauseNotStarted {
 		t.Errorf("answered %d %s, want 503 not_started", refusal.Status, refusal.Cause)

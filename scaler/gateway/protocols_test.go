@@ -338,7 +338,7 @@ func TestAnswersAreKept(t *testing.T) {
 		if got := body(t, get(t, url+path)); got != fmt.Sprint(len(path)) {
 			t.Errorf("the instance saw %s bytes, want %d", got, len(path))
 		}
-		response := get(t, url+"/"+strings.Repeat("x", 2*maxHeadBytes))
+		response := get(t, url+"/"+strings.Repeat("x", 2*defaultMaxHeaderBytes))
 		if _ = body(t, response); response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 			t.Errorf("too long an address: %s, want 431", response.Status)
 		}

@@ -12,6 +12,8 @@ type turn struct {
 	key           string
 	before, after *turn
 	queued        bool
+	// bytes are what the request takes while it waits.
+	bytes int64
 	// granted gets one grant, and then the turn is no longer queued.
 	granted chan grant
 }

@@ -24,12 +24,15 @@ const (
 	CauseGatewayFull      Cause = "gateway_full"      // 503: the gateway holds as many requests as it may
 	CauseStartTimeout     Cause = "start_timeout"     // 503: no instance was free within start_timeout
 	CauseNotStarted       Cause = "not_started"       // 503: no instance runs, and none is going to
+	CauseStartFailed      Cause = "start_failed"      // 503: Nomad cannot place an instance, or those it starts fail
 	CauseNomadUnreachable Cause = "nomad_unreachable" // 503: no instance runs, and Nomad cannot be asked for one
 	CauseSeveralInstances Cause = "several_instances" // 409: service_selection_mode is exact
 	CauseUnreachable      Cause = "unreachable"       // 502: instances do not accept connections
 	CauseBadAnswer        Cause = "bad_answer"        // 502: the instance broke off before it answered
 	CauseRequestTimeout   Cause = "request_timeout"   // 504: no answer within request_timeout
 	CauseClientLeft       Cause = "client_left"       // 499: nobody is there to be answered
+	CauseBodyTooLarge     Cause = "body_too_large"    // 413: more body than --max-body-bytes
+	CauseSlowClient       Cause = "slow_client"       // 408: nothing more of the body came within --client-timeout
 	CauseInternal         Cause = "internal"          // 500: a mistake of the gateway's
 )
 
@@ -68,18 +71,27 @@ const statusClientLeft = 499
 
 var clientLeft = &Refusal{Status: statusClientLeft, Cause: CauseClientLeft, Message: "the client has left"}
 
-// write answers with the refusal.
-func (r Refusal) write(w http.ResponseWriter) {
-	body, err := json.Marshal(r)
+// write answers a request with the refusal, as JSON or as a page.
+func (r Refusal) write(w http.ResponseWriter, to *http.Request) {
+	body, kind := []byte(nil), "application/json"
+	var err error
+	if wantsPage(to, r) {
+		kind = "text/html; charset=utf-8"
+		body, err = r.page()
+	} else {
+		body, err = json.Marshal(r)
+	}
 	if err != nil {
 		http.Error(w, r.Message, r.Status)
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
+	h.Set("Content-Type", kind)
 	h.Set("Cache-Control", "no-store")
 	if r.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(r.RetryAfter))
+		// The same place answers a browser otherwise.
+		h.Set("Vary", "Accept")
 	}
 	w.WriteHeader(r.Status)
 	_, _ = w.Write(append(body, '\n'))

@@ -21,7 +21,7 @@ const (
 	retryPause = 250 * time.Millisecond
 	errorPause = time.Second
 	// desiredTrust is how long a count is trusted that Nomad has not placed.
-	desiredTrust = 30 * time.Second
+	desiredTrust = 5 * time.Second
 	// callTimeout bounds each call to Nomad.
 	callTimeout = 5 * time.Second
 )

@@ -29,6 +29,8 @@ type Description struct {
 	OverrideErr error
 	// Deployment is why a deployment keeps the count from being changed, or nil.
 	Deployment error
+	// Failures are why instances do not start, in Nomad's words.
+	Failures []string
 }
 
 // Describe reads all that explains the count of an app. It returns [ErrNotFound]
@@ -50,6 +52,9 @@ func (c *Client) Describe(ctx context.Context, t Target) (Description, error) {
 		d.Override = &override
 	case !errors.Is(err, ErrNotFound):
 		d.OverrideErr = err
+	}
+	if d.Failures, err = c.StartFailures(ctx, t); err != nil {
+		return d, err
 	}
 	d.Deployment, err = c.inTheWay(ctx, job, d.Block)
 	return d, err

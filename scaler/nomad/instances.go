@@ -26,6 +26,14 @@ type Instance struct {
 	Stopping bool
 	// Gone tells that it has ended.
 	Gone bool
+	// Failure is what last went wrong with its tasks, in Nomad's words; "" when
+	// nothing has.
+	Failure string
+	// Failed tells that Nomad has given up starting it, for a while at least. If
+	// it is gone as well, it has not been replaced.
+	Failed bool
+	// Next is the ID of the evaluation that is going to replace it, if any.
+	Next string
 	// ModifyIndex orders what is said of the same allocation.
 	ModifyIndex uint64
 }
@@ -53,6 +61,10 @@ type InstanceWatcher interface {
 	Replace([]Instance)
 	// Update says that one instance is new or has changed.
 	Update(Instance)
+	// ReplaceEvaluations says that these are all evaluations that are pending.
+	ReplaceEvaluations([]Evaluation)
+	// UpdateEvaluation says that one evaluation is new or has changed.
+	UpdateEvaluation(Evaluation)
 	// Lost says that nothing is known of what happens from now on, until the
 	// next Replace.
 	Lost(error)
@@ -66,8 +78,9 @@ const relistInterval = 30 * time.Second
 // noticed by the next one.
 const listTimeout = 15 * time.Second
 
-// WatchInstances tells w of the allocations of all namespaces until the context
-// ends: a list, and then every change as Nomad decides it.
+// WatchInstances tells w of the allocations of all namespaces, and of what keeps
+// Nomad from more of them, until the context ends: a list, and then every change
+// as Nomad decides it.
 func (c *Client) WatchInstances(ctx context.Context, w InstanceWatcher) {
 	for ctx.Err() == nil {
 		if err := c.watchInstances(ctx, w); err != nil && ctx.Err() == nil {
@@ -80,11 +93,12 @@ func (c *Client) WatchInstances(ctx context.Context, w InstanceWatcher) {
 func (c *Client) watchInstances(ctx context.Context, w InstanceWatcher) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	index, err := c.listInstances(ctx, w)
+	listed, err := c.list(ctx, w)
 	if err != nil {
 		return err
 	}
-	events, err := c.api.EventStream().Stream(ctx, map[api.Topic][]string{api.TopicAllocation: {"*"}}, index+1, reading(ctx, api.AllNamespacesNamespace))
+	topics := map[api.Topic][]string{api.TopicAllocation: {"*"}, api.TopicEvaluation: {"*"}}
+	events, err := c.api.EventStream().Stream(ctx, topics, listed[api.TopicEvaluation]+1, reading(ctx, api.AllNamespacesNamespace))
 	if err != nil {
 		return explain(needs("read-job", "*", err), "opening the event stream")
 	}
@@ -95,7 +109,7 @@ func (c *Client) watchInstances(ctx context.Context, w InstanceWatcher) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-relist.C:
-			if _, err := c.listInstances(ctx, w); err != nil {
+			if listed, err = c.list(ctx, w); err != nil {
 				return err
 			}
 		case batch, open := <-events:
@@ -106,21 +120,47 @@ func (c *Client) watchInstances(ctx context.Context, w InstanceWatcher) error {
 				return explain(batch.Err, "reading the event stream")
 			}
 			for _, event := range batch.Events {
-				allocation, err := event.Allocation()
-				if err != nil {
-					return explain(err, "reading an event")
+				if event.Index <= listed[event.Topic] {
+					continue
 				}
-				if allocation != nil {
-					w.Update(instance(stub(allocation)))
+				if err := tell(w, event); err != nil {
+					return explain(err, "reading an event")
 				}
 			}
 		}
 	}
 }
 
-func (c *Client) listInstances(ctx context.Context, w InstanceWatcher) (index uint64, err error) {
+// tell passes on an event.
+func tell(w InstanceWatcher, event api.Event) error {
+	if event.Topic == api.TopicEvaluation {
+		e, err := event.Evaluation()
+		if err == nil && e != nil {
+			w.UpdateEvaluation(evaluation(e))
+		}
+		return err
+	}
+	allocation, err := event.Allocation()
+	if err == nil && allocation != nil {
+		w.Update(instance(stub(allocation)))
+	}
+	return err
+}
+
+// list tells w of all evaluations, and then of all instances, which refer to
+// them. It returns the indexes as of which that is.
+func (c *Client) list(ctx context.Context, w InstanceWatcher) (listed map[api.Topic]uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
+	evaluations, err := c.listEvaluations(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	instances, err := c.listInstances(ctx, w)
+	return map[api.Topic]uint64{api.TopicEvaluation: evaluations, api.TopicAllocation: instances}, err
+}
+
+func (c *Client) listInstances(ctx context.Context, w InstanceWatcher) (index uint64, err error) {
 	query := reading(ctx, api.AllNamespacesNamespace)
 	query.Params = map[string]string{"resources": "true"}
 	allocations, meta, err := c.api.Allocations().List(query)
@@ -149,11 +189,17 @@ func instance(a *api.AllocationListStub) Instance {
 		Index:       allocationIndex(a.Name),
 		Stopping:    a.DesiredStatus != api.AllocDesiredStatusRun,
 		ModifyIndex: a.ModifyIndex,
+		Next:        a.FollowupEvalID,
 	}
+	i.Failure, i.Failed = failure(a.TaskStates)
 	switch a.ClientStatus {
 	case api.AllocClientStatusPending, api.AllocClientStatusRunning:
 	default:
 		i.Gone = true
+		i.Failed = a.ClientStatus == api.AllocClientStatusFailed && !i.Stopping
+	}
+	if i.Failed && i.Failure == "" {
+		i.Failure = plain(a.ClientDescription)
 	}
 	if a.AllocatedResources != nil {
 		for _, port := range a.AllocatedResources.Shared.Ports {

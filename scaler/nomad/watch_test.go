@@ -140,7 +140,9 @@ func (r *recorder) Update(i nomad.Instance) {
 	r.instances[i.ID] = i
 }
 
-func (r *recorder) Lost(err error) { r.t.Error(err) }
+func (r *recorder) ReplaceEvaluations([]nomad.Evaluation) {}
+func (r *recorder) UpdateEvaluation(nomad.Evaluation)     {}
+func (r *recorder) Lost(err error)                        { r.t.Error(err) }
 
 func (r *recorder) of(app string) []nomad.Instance {
 	r.mutex.Lock()

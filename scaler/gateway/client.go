@@ -1,0 +1,116 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// client bounds the body that a client may send, and how long it may take to send
+// more of it or to take more of an answer. A stream of HTTP/2 may pause in what
+// it sends; request_timeout is over all.
+func (g *Gateway) client(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, c *call) error {
+		timeout := g.config.ClientTimeout
+		control := http.NewResponseController(w)
+		var body *steadyBody
+		if r.ContentLength != 0 {
+			body = &steadyBody{ReadCloser: r.Body}
+			if limit := g.config.MaxBodyBytes; limit > 0 {
+				body.ReadCloser = http.MaxBytesReader(w, r.Body, limit)
+			}
+			if r.ProtoMajor == 1 && timeout > 0 {
+				body.control, body.timeout = control, timeout
+			}
+			r.Body = body
+		}
+		if timeout > 0 {
+			w = &steadyWriter{ResponseWriter: w, control: control, timeout: timeout}
+		}
+		err := next(w, r, c)
+		if err != nil && body != nil {
+			if refusal := body.refusal.Load(); refusal != nil {
+				return refusal
+			}
+		}
+		return err
+	}
+}
+
+func bodyTooLarge(limit int64) *Refusal {
+	return &Refusal{
+		Status: http.StatusRequestEntityTooLarge, Cause: CauseBodyTooLarge,
+		Message: fmt.Sprintf("the body is larger than %d bytes", limit),
+	}
+}
+
+// steadyBody is a body of which more has to come all the time.
+type steadyBody struct {
+	io.ReadCloser
+	// control sets the deadlines; nil for none.
+	control *http.ResponseController
+	timeout time.Duration
+	// refusal is why no more of it is read, if that is the client's fault.
+	refusal atomic.Pointer[Refusal]
+}
+
+func (b *steadyBody) Read(p []byte) (int, error) {
+	if b.control != nil {
+		_ = b.control.SetReadDeadline(time.Now().Add(b.timeout))
+	}
+	n, err := b.ReadCloser.Read(p)
+	if err == nil {
+		return n, nil
+	}
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		b.refusal.Store(bodyTooLarge(tooLarge.Limit))
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		b.refusal.Store(&Refusal{
+			Status: http.StatusRequestTimeout, Cause: CauseSlowClient,
+			Message: fmt.Sprintf("nothing more of the body came within %s", b.timeout),
+		})
+	}
+	if b.control != nil {
+		// From here on net/http watches the connection by reading from it.
+		_ = b.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// steadyWriter is an answer of which the client has to take more all the time.
+type steadyWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	timeout time.Duration
+	// timer breaks off a write that takes too long.
+	timer *time.Timer
+}
+
+func (w *steadyWriter) Write(p []byte) (int, error) {
+	defer w.start().Stop()
+	return w.ResponseWriter.Write(p)
+}
+
+// FlushError is what an [http.ResponseController] flushes by.
+func (w *steadyWriter) FlushError() error {
+	defer w.start().Stop()
+	return w.control.Flush()
+}
+
+func (w *steadyWriter) start() *time.Timer {
+	if w.timer == nil {
+		w.timer = time.AfterFunc(w.timeout, func() { _ = w.control.SetWriteDeadline(time.Unix(1, 0)) })
+	} else {
+		w.timer.Reset(w.timeout)
+	}
+	return w.timer
+}
+
+// Unwrap lets an [http.ResponseController] reach what this one does not do.
+func (w *steadyWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
