@@ -84,8 +84,7 @@ func TestUnknownCommandIsAnError(t *testing.T) {
 	}
 }
 
-// A guide that names a test as a proof names one that there is, in the package that
-// it says, with the subtests that it says.
+// A guide that names a test as a proof names one that there is, and its subtests.
 func TestGuidesNameTestsThatExist(t *testing.T) {
 	guides, err := filepath.Glob("templates/guides/*.md.tmpl")
 	if err != nil || len(guides) == 0 {
