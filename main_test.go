@@ -5,8 +5,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -78,6 +82,50 @@ func TestUnknownCommandIsAnError(t *testing.T) {
 	if err == nil || !bytes.Contains(out, []byte(`unknown command "gatewya"`)) {
 		t.Errorf("error %v with output %q, want one that names the command", err, out)
 	}
+}
+
+// A guide that names a test as a proof names one that there is, and its subtests.
+func TestGuidesNameTestsThatExist(t *testing.T) {
+	guides, err := filepath.Glob("templates/guides/*.md.tmpl")
+	if err != nil || len(guides) == 0 {
+		t.Fatalf("%d guides, %v", len(guides), err)
+	}
+	// A subtest may leave out its test's name when that stands before it.
+	named := regexp.MustCompile("`(Test\\w*|…)(?:/([^`]+))?`")
+	for _, guide := range guides {
+		text, err := os.ReadFile(guide)
+		if err != nil {
+			t.Fatal(err)
+		}
+		test := ""
+		for _, name := range named.FindAllStringSubmatch(string(text), -1) {
+			if name[1] != "…" {
+				test = name[1]
+			}
+			if !hasTest(t, test, strings.ReplaceAll(name[2], "_", " ")) {
+				t.Errorf("%s names %s of %s, which does not exist", guide, name[0], test)
+			}
+		}
+	}
+}
+
+// hasTest reports whether a file of tests has the test, and its subtest if there is
+// to be one.
+func hasTest(t *testing.T, test, subtest string) (found bool) {
+	t.Helper()
+	err := fs.WalkDir(os.DirFS("."), ".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		text := string(source)
+		found = found || strings.Contains(text, "func "+test+"(t ") && (subtest == "" || strings.Contains(text, strconv.Quote(subtest)))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
 
 func TestReadmeListsEveryAttribute(t *testing.T) {

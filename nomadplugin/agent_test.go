@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -37,6 +38,14 @@ func TestAgent(t *testing.T) {
 		}
 		if want := "500 requests a minute"; !strings.Contains(action.Reason, want) {
 			t.Errorf("the reason is %q, want %q in it", action.Reason, want)
+		}
+		// The agent logs every decision with what it goes by.
+		for _, words := range []string{"load=500", "demand=5", "utilisation=5", "min=1", "max=5", "up_cooldown=", "down_cooldown=", "reason="} {
+			if !slices.ContainsFunc(strings.Split(agent.output(t), "\n"), func(line string) bool {
+				return strings.Contains(line, "job=leap") && strings.Contains(line, "rule=up") && strings.Contains(line, words)
+			}) {
+				t.Errorf("the log does not have the decision with %s", words)
+			}
 		}
 	})
 

@@ -2,6 +2,7 @@ package nomad_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -102,6 +103,63 @@ func TestJobsWorkWithTheirPolicies(t *testing.T) {
 	nomadtest.Eventually(t, 3*time.Minute, "zero, which is for the autoscaler to decide", func() bool { return cluster.Status(t, p).Desired == 0 })
 	if rule := cluster.Status(t, p).History.LastAction.Rule; rule != scaler.RuleInactive {
 		t.Errorf("the last rule was %q, want %q", rule, scaler.RuleInactive)
+	}
+	noTokenIsTold(t, cluster, binary, p)
+}
+
+// noTokenIsTold demands that the token of no process of the binary is in its log, in
+// any process's arguments or in the app's scaling events.
+func noTokenIsTold(t *testing.T, cluster *nomadtest.Agent, binary string, p scaler.Policy) {
+	t.Helper()
+	events, _, err := cluster.API.Jobs().ScaleStatus(p.Job, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told, err := json.Marshal(events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	arguments, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens := 0
+	for _, process := range arguments {
+		line, err := os.ReadFile(process)
+		if err != nil || !strings.HasPrefix(string(line), binary) {
+			continue
+		}
+		environ, err := os.ReadFile(filepath.Join(filepath.Dir(process), "environ"))
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		variable := func(name string) string {
+			_, rest, _ := strings.Cut("\x00"+string(environ), "\x00"+name+"=")
+			value, _, _ := strings.Cut(rest, "\x00")
+			return value
+		}
+		token := variable("NOMAD_TOKEN")
+		if token == "" {
+			t.Errorf("%q has no token", line)
+			continue
+		}
+		tokens++
+		logs, err := filepath.Glob(filepath.Join(variable("NOMAD_ALLOC_DIR"), "logs", "*.std*.0"))
+		if err != nil || len(logs) == 0 {
+			t.Errorf("%d logs, %v", len(logs), err)
+		}
+		for _, file := range append(logs, arguments...) {
+			if text, err := os.ReadFile(file); err == nil && strings.Contains(string(text), token) {
+				t.Errorf("a token is in %s", file)
+			}
+		}
+		if strings.Contains(string(told), token) {
+			t.Error("a token is in a scaling event")
+		}
+	}
+	// The gateway, and the three plugins of the agent that acts.
+	if tokens < 4 {
+		t.Errorf("%d processes have a token, want 4", tokens)
 	}
 }
 

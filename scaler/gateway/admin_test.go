@@ -178,6 +178,12 @@ func TestMetrics(t *testing.T) {
 	}
 	var apps []AppStatus
 	decode(t, g, "/v1/apps", &apps)
+	var decisions map[string][]DecisionStatus
+	decode(t, g, "/v1/decisions?app="+appName, &decisions)
+	if d := decisions[appName]; len(decisions) != 1 || len(d) != 1 || d[0].Rule != scaler.RuleActivate || d[0].From != 0 || d[0].To != 1 ||
+		d[0].Load != 1 || d[0].Demand != 0.01 || d[0].Goal != 1 || d[0].MaxInstances != 10 || !strings.Contains(d[0].Reason, "woken by 1 request a minute") {
+		t.Errorf("/v1/decisions says %+v", decisions)
+	}
 	if c := apps[1].ColdStart; c == nil || c.Total < c.Ready || c.Total <= 0 {
 		t.Errorf("the cold start shown is %+v", c)
 	}

@@ -227,6 +227,31 @@ func TestOnNomad(t *testing.T) {
 		g.wantScaled(t, "first", 1)
 	})
 
+	t.Run("an override holds the app at zero", func(t *testing.T) {
+		url := g.start(t, "held", 0, scaler.Document{"min_instances": "0"})
+		target := nomad.Target{Namespace: "default", Job: "held", Group: "web"}
+		hold := &scaler.Override{Hold: true, ExpiresAt: time.Now().Add(time.Hour), By: "alice", Reason: "a migration"}
+		if err := agent.Client.SetOverride(t.Context(), target, hold, 0, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the gateway knows the override", func() bool { return g.status(t, "held").Override != nil })
+		if err := fetch(url); err == nil || !strings.Contains(err.Error(), "not_started") || !strings.Contains(err.Error(), "set by alice: a migration") {
+			t.Errorf("error %v, want not_started and who holds the app and why", err)
+		}
+		set, err := agent.Client.Override(t.Context(), target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := agent.Client.ClearOverride(t.Context(), target, set.ModifyIndex); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the gateway knows that it is cleared", func() bool { return g.status(t, "held").Override == nil })
+		if err := fetch(url); err != nil {
+			t.Errorf("after the override: %v", err)
+		}
+		g.wantScaled(t, "held", 1)
+	})
+
 	t.Run("five hundred first requests make one call", func(t *testing.T) {
 		url := g.start(t, "herd", 0, scaler.Document{
 			"min_instances": "0", "max_instances": "3", "metric": "concurrency", "target_concurrency_per_instance": "2",
