@@ -26,6 +26,9 @@ func (g *Gateway) client(next handler) handler {
 			if r.ProtoMajor == 1 && timeout > 0 {
 				body.control, body.timeout = control, timeout
 			}
+			// The server looks at the body of its own request to see whether it was
+			// asked for.
+			r = r.WithContext(r.Context())
 			r.Body = body
 		}
 		if timeout > 0 {
