@@ -23,6 +23,7 @@ type metrics struct {
 	coldStart  *prometheus.HistogramVec
 	decisions  *prometheus.CounterVec
 	scaleCalls *prometheus.CounterVec
+	peerErrors prometheus.Counter
 }
 
 var (
@@ -31,7 +32,7 @@ var (
 	startBuckets   = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300}
 )
 
-func newMetrics(apps *apps) *metrics {
+func newMetrics(g *Gateway) *metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
@@ -48,10 +49,11 @@ func newMetrics(apps *apps) *metrics {
 		coldStart:  histogram("nomadscale_cold_start_seconds", "Starts from zero by phase: decide (until Nomad has the count), place (until there is an allocation), ready (until it takes requests), first_byte (until it answers) and total.", startBuckets, "app", "phase"),
 		decisions:  counter("nomadscale_decisions_total", "Decisions on arrival by the rule that fired.", "app", "rule"),
 		scaleCalls: counter("nomadscale_scale_calls_total", "Calls to scale by result: ok, locked, conflict or error.", "app", "result"),
+		peerErrors: prometheus.NewCounter(prometheus.CounterOpts{Name: "nomadscale_gateway_peer_errors_total", Help: "Other gateways that did not answer when they were asked for their load."}),
 	}
 	m.registry.MustRegister(
-		m.requests, m.duration, m.share, m.held, m.rejected, m.coldStart, m.decisions, m.scaleCalls,
-		gauges{apps},
+		m.requests, m.duration, m.share, m.held, m.rejected, m.coldStart, m.decisions, m.scaleCalls, m.peerErrors,
+		gauges{g.apps, g},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -101,7 +103,10 @@ func (m *appMetrics) observe(c *call, took time.Duration) {
 }
 
 // gauges reads the state of the apps.
-type gauges struct{ apps *apps }
+type gauges struct {
+	apps    *apps
+	gateway *Gateway
+}
 
 var (
 	inFlightDesc  = prometheus.NewDesc("nomadscale_requests_in_flight", "Requests at instances.", []string{"app"}, nil)
@@ -109,11 +114,12 @@ var (
 	loadDesc      = prometheus.NewDesc("nomadscale_load", "Load in the metric of the app's policy, as this gateway sees it.", []string{"app", "metric"}, nil)
 	instancesDesc = prometheus.NewDesc("nomadscale_instances", "Instances by state: starting, ready or draining.", []string{"app", "state"}, nil)
 	desiredDesc   = prometheus.NewDesc("nomadscale_instances_desired", "Instances that Nomad is asked to run, as far as the gateway knows.", []string{"app"}, nil)
+	peersDesc     = prometheus.NewDesc("nomadscale_gateway_peers", "Other gateways by state: answers, silent or gone.", []string{"state"}, nil)
 	reachableDesc = prometheus.NewDesc("nomadscale_nomad_reachable", "1 while Nomad answers.", nil, nil)
 )
 
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{inFlightDesc, queuedDesc, loadDesc, instancesDesc, desiredDesc, reachableDesc} {
+	for _, desc := range []*prometheus.Desc{inFlightDesc, queuedDesc, loadDesc, instancesDesc, desiredDesc, peersDesc, reachableDesc} {
 		out <- desc
 	}
 }
@@ -136,6 +142,13 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		for state, n := range count {
 			gauge(instancesDesc, float64(n), s.App, string(state))
 		}
+	}
+	peers := make(map[PeerState]int)
+	for _, p := range g.gateway.peers.statuses() {
+		peers[p.State]++
+	}
+	for _, state := range peerStates {
+		gauge(peersDesc, float64(peers[state]), string(state))
 	}
 	reachable := 1.0
 	if g.apps.unreachable() != nil {

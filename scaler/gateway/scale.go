@@ -100,6 +100,7 @@ func (a *app) poke() {
 func (a *app) grow(load float64) {
 	ctx := a.gateway.ctx
 	a.settle(ctx, load)
+	a.gateway.peers.refresh(ctx)
 	for {
 		pause, done := a.raise(ctx, load)
 		if done {

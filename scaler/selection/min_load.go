@@ -5,18 +5,18 @@ package selection
 type minLoad struct{ random Source }
 
 func (m minLoad) Select(free []*Instance, _ string) *Instance {
-	fewest, equals := free[0].inFlight, 0
+	fewest, equals := free[0].load(), 0
 	for _, i := range free {
 		switch {
-		case i.inFlight < fewest:
-			fewest, equals = i.inFlight, 1
-		case i.inFlight == fewest:
+		case i.load() < fewest:
+			fewest, equals = i.load(), 1
+		case i.load() == fewest:
 			equals++
 		}
 	}
 	skip := m.random.IntN(equals)
 	for at := 0; ; at++ {
-		if free[at].inFlight != fewest {
+		if free[at].load() != fewest {
 			continue
 		}
 		if skip == 0 {

@@ -17,10 +17,19 @@ type Instance struct {
 	inFlight        int
 	ready, draining bool
 	hash            uint64
+
+	// What other gateways have of it.
+	elsewhere, reserved int
 }
 
 // InFlight is how many requests the instance has: acquired and not released.
 func (i *Instance) InFlight() int { return i.inFlight }
+
+// load is what the modes go by that look for little of it.
+func (i *Instance) load() int { return i.inFlight + i.elsewhere }
+
+// hasRoom tells whether the instance may have one more request.
+func (i *Instance) hasRoom(limit int) bool { return limit == 0 || i.inFlight+i.reserved < limit }
 
 // Ready tells whether the instance takes requests.
 func (i *Instance) Ready() bool { return i.ready }
@@ -58,6 +67,14 @@ func (p *Pool) SetMode(mode Mode) { p.mode = mode }
 // SetLimit changes the most requests in flight on one instance; 0 means none.
 // What is in flight already stays.
 func (p *Pool) SetLimit(limit int) { p.limit = limit }
+
+// SetElsewhere says how many requests other gateways have in flight on an
+// instance of the pool. They count for the modes that go by load.
+func (p *Pool) SetElsewhere(i *Instance, inFlight int) { i.elsewhere = inFlight }
+
+// SetReserved says how much of the limit is for other gateways on an instance of
+// the pool.
+func (p *Pool) SetReserved(i *Instance, slots int) { i.reserved = slots }
 
 // Fence keeps new requests from the highest k allocation indexes, which are the
 // ones that Nomad stops first, for as long as there is another instance with
@@ -158,7 +175,7 @@ func (p *Pool) belowLimit(ready []*Instance) []*Instance {
 	}
 	p.scratch = p.scratch[:0]
 	for _, i := range ready {
-		if i.inFlight < p.limit {
+		if i.hasRoom(p.limit) {
 			p.scratch = append(p.scratch, i)
 		}
 	}

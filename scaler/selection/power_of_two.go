@@ -14,7 +14,7 @@ func (m powerOfTwo) Select(free []*Instance, _ string) *Instance {
 	if j >= i {
 		j++
 	}
-	if free[j].inFlight < free[i].inFlight {
+	if free[j].load() < free[i].load() {
 		return free[j]
 	}
 	return free[i]
