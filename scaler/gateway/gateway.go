@@ -92,9 +92,8 @@ type Gateway struct {
 	overrides *nomad.Overrides
 	metrics   *metrics
 	// process names this process among the gateways' others.
-	process string
-	// slotReports counts what they are told of slots.
-	slotReports atomic.Int64
+	process     string
+	slotReports numbers
 	peers       *peers
 	prober      *prober
 	to          upstream

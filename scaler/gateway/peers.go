@@ -434,7 +434,7 @@ func (a *app) hear(e *elsewhere, arrivals []float64, joined bool, now time.Time)
 	}
 	quiet := e.none() && a.elsewhere.none()
 	a.elsewhere = *e
-	if joined && a.slots.limit > 0 {
+	if joined {
 		a.slots.share()
 	}
 	for _, i := range a.instances {

@@ -22,10 +22,11 @@ import (
 // slot changes hands in one round trip.
 //
 // No slot is held twice. A gateway first tells all others what it wants and takes
-// it when all have answered, less what they hold and, where they want more
-// themselves, what those want that come first at that instance. Of two that want
-// the same slot at once, each has told the other before it takes it, so the one
-// that comes second leaves it. This is so as long as every gateway knows all
+// it when all have answered, less what they hold, and less what those want that
+// asked before it. Reports are numbered by a clock of Lamport's, so all agree on
+// who did: of two that ask at once each has heard the other before it takes
+// anything, and the one that comes second leaves room for all that the first
+// wants. This is so as long as every gateway knows all
 // others; from when one has joined until the others have found it, or while the
 // network is cut between two that live, an instance can get as much from each
 // part of them as it may have from all.
@@ -40,13 +41,14 @@ type slots struct {
 	mine map[string]int
 	// short are the instances at which the limit is not all this gateway's.
 	short map[string]bool
-	// want is how many it would like to hold, while it asks.
+	// want is how many it would like to hold, while it asks, and asked the number
+	// with which it began to.
 	want   map[string]int
+	asked  int64
 	others map[string]heard
 	// overlap tells that more requests are at an instance than may be.
 	overlap bool
-	// number is that of the process's last report.
-	number *atomic.Int64
+	number  *numbers
 }
 
 // heard is the newest that another gateway has said, and when.
@@ -63,13 +65,18 @@ const allSlots = math.MaxInt
 type SlotReport struct {
 	Process string `json:"process"`
 	App     string `json:"app"`
-	// Number grows with every report of the process.
+	// Number is above that of every report that the process has made or heard.
 	Number int64 `json:"number"`
 	// Held are the slots that it may use or still uses, by allocation ID.
 	Held map[string]int `json:"held,omitempty"`
-	// Want is how many it would like to hold instead.
-	Want map[string]int `json:"want,omitempty"`
+	// Want is how many it would like to hold instead, and Asked the number with
+	// which it began to ask.
+	Want  map[string]int `json:"want,omitempty"`
+	Asked int64          `json:"asked,omitempty"`
 }
+
+// mostReports bounds the numbers of reports.
+const mostReports = 1 << 53
 
 // UnmarshalJSON reads a report and rejects one that no gateway makes.
 func (r *SlotReport) UnmarshalJSON(text []byte) error {
@@ -81,6 +88,9 @@ func (r *SlotReport) UnmarshalJSON(text []byte) error {
 	if p.Process == "" {
 		return errNoProcess
 	}
+	if p.Number < 0 || p.Number > mostReports {
+		return fmt.Errorf("number = %d: must be from 0 to %d", p.Number, mostReports)
+	}
 	if err := errors.Join(checkCounts("held", p.Held), checkCounts("want", p.Want)); err != nil {
 		return err
 	}
@@ -88,7 +98,18 @@ func (r *SlotReport) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-func newSlots(process string, number *atomic.Int64, pool *selection.Pool) slots {
+// numbers are those of a process's reports: the highest that it has given or
+// heard.
+type numbers struct{ last atomic.Int64 }
+
+func (n *numbers) next() int64 { return n.last.Add(1) }
+
+func (n *numbers) heard(number int64) {
+	for last := n.last.Load(); last < number && !n.last.CompareAndSwap(last, number); last = n.last.Load() {
+	}
+}
+
+func newSlots(process string, number *numbers, pool *selection.Pool) slots {
 	return slots{
 		process: process, number: number, pool: pool, mine: make(map[string]int),
 		short: make(map[string]bool), want: make(map[string]int), others: make(map[string]heard),
@@ -145,7 +166,7 @@ func (s *slots) held(i *selection.Instance) int {
 
 // report says what the gateway holds and wants at this moment.
 func (s *slots) report(app string) SlotReport {
-	r := SlotReport{Process: s.process, App: app, Number: s.number.Add(1), Held: make(map[string]int), Want: make(map[string]int)}
+	r := SlotReport{Process: s.process, App: app, Number: s.number.next(), Held: make(map[string]int), Want: make(map[string]int), Asked: s.asked}
 	for _, i := range s.pool.Instances() {
 		if n := s.held(i); n > 0 {
 			r.Held[i.ID] = n
@@ -161,11 +182,11 @@ func (s *slots) report(app string) SlotReport {
 // is anything to ask for. [slots.take] follows when all others have answered.
 func (s *slots) ask(waiting int) bool {
 	clear(s.want)
-	for id := range s.short {
-		i := s.pool.Get(id)
+	s.asked = s.number.next()
+	for _, i := range s.pool.Instances() {
 		n := min(s.limit, i.InFlight()+waiting)
-		if i.Ready() && !i.Draining() && n > s.mine[id] {
-			s.want[id] = n
+		if waiting > 0 && i.Ready() && !i.Draining() && n > s.mine[i.ID] {
+			s.want[i.ID] = n
 		}
 	}
 	return len(s.want) > 0 || s.overlap
@@ -176,22 +197,23 @@ func (s *slots) hear(r SlotReport, now time.Time) {
 	if r.Number > s.others[r.Process].Number {
 		s.others[r.Process] = heard{r, now}
 	}
+	s.number.heard(r.Number)
 }
 
 // yield gives up slots that another gateway wants: those that are not in use, and
 // where requests are under way or wait all above an even part.
 func (s *slots) yield(r SlotReport, waiting int, v *view, now time.Time) {
 	others := s.counted(v, now)
-	for id, want := range r.Want {
-		i := s.pool.Get(id)
-		if i == nil {
+	for _, i := range s.pool.Instances() {
+		want := r.Want[i.ID]
+		if want == 0 {
 			continue
 		}
 		keep := max(0, s.limit-want)
 		if waiting > 0 || i.InFlight() > 0 {
-			keep = max(keep, s.even(id, others, now))
+			keep = max(keep, s.even(i.ID, others, now))
 		}
-		s.mine[id] = min(s.mine[id], keep)
+		s.mine[i.ID] = min(s.mine[i.ID], keep)
 		s.reserve(i)
 	}
 }
@@ -210,7 +232,7 @@ func (s *slots) take(v *view, now time.Time) {
 		for process, o := range others {
 			taken := o.Held[i.ID]
 			theirs -= taken
-			if before(process, s.process, i.ID) {
+			if o.Asked < s.asked || o.Asked == s.asked && process < s.process {
 				taken = max(taken, o.Want[i.ID])
 			}
 			free -= taken
@@ -257,7 +279,7 @@ func (s *slots) even(id string, others map[string]SlotReport, now time.Time) int
 			continue
 		}
 		n++
-		if before(process, s.process, turn) {
+		if score(process, turn) < score(s.process, turn) {
 			place++
 		}
 	}
@@ -267,18 +289,11 @@ func (s *slots) even(id string, others map[string]SlotReport, now time.Time) int
 	return s.limit / n
 }
 
-// before tells which of two gateways comes first at an instance. The order is
-// the same for all, and another one at every instance.
-func before(a, b, instance string) bool {
-	score := func(process string) uint64 {
-		h := fnv.New64a()
-		_, _ = h.Write([]byte(instance + "/" + process))
-		return h.Sum64()
-	}
-	if x, y := score(a), score(b); x != y {
-		return x < y
-	}
-	return a < b
+// score puts gateways in an order that is another one in every turn.
+func score(process, turn string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(turn + "/" + process))
+	return h.Sum64()
 }
 
 const (
@@ -382,10 +397,11 @@ func (g *Gateway) serveSlots(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("reading the slots: %v", err), http.StatusBadRequest)
 		return
 	}
+	g.slotReports.heard(report.Number)
 	a := g.apps.find(report.App)
 	if a == nil {
 		// Without the app it has none of its slots.
-		writeJSON(w, SlotReport{Process: g.process, App: report.App, Number: g.slotReports.Add(1)})
+		writeJSON(w, SlotReport{Process: g.process, App: report.App, Number: g.slotReports.next()})
 		return
 	}
 	writeJSON(w, a.answer(report))
