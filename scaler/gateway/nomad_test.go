@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,12 +31,18 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// runApp serves requests that take as long as they say. It does not wait for
-// them when it is told to stop.
+// atOnce is the header in which the app says how many requests it has.
+const atOnce = "At-Once"
+
+// runApp serves requests that take as long as they say, or until their client
+// leaves. It does not wait for them when it is told to stop.
 func runApp() {
+	var requests atomic.Int64
 	err := http.ListenAndServe(os.Getenv("NOMAD_ADDR_http"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(atOnce, strconv.FormatInt(requests.Add(1), 10))
+		defer requests.Add(-1)
 		if d, err := time.ParseDuration(r.URL.Query().Get("take")); err == nil {
-			time.Sleep(d)
+			pause(r.Context(), d)
 		}
 		fmt.Fprint(w, os.Getenv("NOMAD_ALLOC_INDEX"))
 	}))
@@ -63,7 +70,17 @@ func onNomad(t *testing.T, options ...nomadtest.Options) realGateway {
 // waits until its instances are ready.
 func (g realGateway) start(t *testing.T, job string, count int, document scaler.Document, change ...func(*api.TaskGroup)) (url string) {
 	t.Helper()
-	app := "default/" + job + "/web"
+	app := g.register(t, job, count, document, change...)
+	eventually(t, "the instances of "+app+" are ready", func() bool {
+		return g.apps.find(app) != nil && g.status(t, job).Running == count
+	})
+	return "http://" + g.Address() + "/apps/" + app + "/"
+}
+
+// register registers a job with one group, web, that scales by the document.
+func (g realGateway) register(t *testing.T, job string, count int, document scaler.Document, change ...func(*api.TaskGroup)) (app string) {
+	t.Helper()
+	app = "default/" + job + "/web"
 	j := nomadtest.Job(policy(t, app, document), nomadtest.Self(t))
 	group := j.TaskGroups[0]
 	group.Count = &count
@@ -80,10 +97,7 @@ func (g realGateway) start(t *testing.T, job string, count int, document scaler.
 			t.Errorf("removing %s: %v", job, err)
 		}
 	})
-	eventually(t, "the instances of "+app+" are ready", func() bool {
-		return g.apps.find(app) != nil && g.status(t, job).Running == count
-	})
-	return "http://" + g.Address() + "/apps/" + app + "/"
+	return app
 }
 
 func (g realGateway) status(t *testing.T, job string) AppStatus {
