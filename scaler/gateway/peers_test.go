@@ -203,6 +203,27 @@ func TestDecisionsAreByTheLoadOfAll(t *testing.T) {
 	}
 }
 
+// The first request at a gateway scales for those that wait at the others, too.
+func TestGatewaysScaleForAll(t *testing.T) {
+	other := speaking(t, PeerReport{Gateway: "other", Process: "p1"})
+	g, _ := beside(t, other)
+	f := new(fakeNomad)
+	g.config.Nomad = f
+	g.declare(declared(t, appName, scaler.Document{"metric": "concurrency", "target_concurrency_per_instance": "2", "min_instances": "0"}))
+	g.ask(t)
+	// What comes there now is not known here before it is asked for.
+	other.report.Store(&busy)
+	a := g.apps.find(appName)
+	a.meter.Begin(g.now())
+	a.mu.Lock()
+	a.want(g.now())
+	a.mu.Unlock()
+	eventually(t, "it is scaled", func() bool { scaled, _, _ := f.calls(); return len(scaled) > 0 })
+	if scaled, _, _ := f.calls(); scaled[0] != 6 {
+		t.Errorf("for 1 request here and 10 there it was scaled to %d, want 6", scaled[0])
+	}
+}
+
 func TestMinLoadIsOverAllGateways(t *testing.T) {
 	for _, mode := range []string{"min_load", "power_of_two"} {
 		g, _ := beside(t, speaking(t, busy))
