@@ -22,17 +22,18 @@ func (g *Gateway) count(next handler) handler {
 	}
 }
 
-// demand is the app's load at all gateways in the metric of its policy; known is
-// false for a custom one. The caller holds the mutex.
-func (a *app) demand(now time.Time) (load float64, known bool) {
+// demand is the app's load at all gateways in the metric of its policy, and how
+// many requests there are for a custom one. The caller holds the mutex.
+func (a *app) demand(now time.Time) float64 {
 	p := a.policy.Load()
 	if p == nil {
-		return 0, false
+		return 0
 	}
 	s := a.meter.Snapshot(now)
 	s.RequestsPerMinute += a.elsewhere.requestsPerMinute
 	s.Concurrency += a.elsewhere.concurrency
-	return loadIn(p.Metric, s)
+	n, _ := loadIn(p.Metric, s)
+	return n
 }
 
 // loadIn is a load in a metric; known is false in one that gateways do not

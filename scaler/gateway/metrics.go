@@ -53,7 +53,7 @@ func newMetrics(g *Gateway) *metrics {
 	}
 	m.registry.MustRegister(
 		m.requests, m.duration, m.share, m.held, m.rejected, m.coldStart, m.decisions, m.scaleCalls, m.peerErrors,
-		gauges{g.apps, g},
+		gauges{g},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -102,11 +102,8 @@ func (m *appMetrics) observe(c *call, took time.Duration) {
 	}
 }
 
-// gauges reads the state of the apps.
-type gauges struct {
-	apps    *apps
-	gateway *Gateway
-}
+// gauges reads the state of the apps and of the other gateways.
+type gauges struct{ *Gateway }
 
 var (
 	inFlightDesc  = prometheus.NewDesc("nomadscale_requests_in_flight", "Requests at instances.", []string{"app"}, nil)
@@ -144,7 +141,7 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	peers := make(map[PeerState]int)
-	for _, p := range g.gateway.peers.statuses() {
+	for _, p := range g.peers.statuses() {
 		peers[p.State]++
 	}
 	for _, state := range peerStates {

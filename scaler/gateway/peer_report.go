@@ -120,8 +120,6 @@ func (a *app) peerLoad(now time.Time) (l PeerLoad, idle bool) {
 type elsewhere struct {
 	requestsPerMinute, concurrency int
 	inFlight                       map[string]int
-	// arrivals are by gateway.
-	arrivals []float64
 }
 
 // add counts a part, from 0 to 1, of what a gateway has reported. What is in

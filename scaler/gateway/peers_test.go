@@ -40,13 +40,13 @@ func together(t testing.TB, n int, change ...func(*Config)) (all []*Gateway, kil
 		server := &http.Server{Handler: g.adminHandler()}
 		servers[g] = server
 		g.work.Go(func() { _ = server.Serve(g.adminListener) })
-		t.Cleanup(func() { server.Close() })
+		t.Cleanup(func() { _ = server.Close() })
 	}
 	meet(t, all...)
 	for _, g := range all {
 		close(g.peers.looked)
 	}
-	return all, func(g *Gateway) { servers[g].Close() }
+	return all, func(g *Gateway) { _ = servers[g].Close() }
 }
 
 // meet lets each gateway ask the others.
@@ -192,7 +192,7 @@ func TestDecisionsAreByTheLoadOfAll(t *testing.T) {
 	g.ask(t)
 	a := g.apps.find(appName)
 	a.meter.Begin(clock.now())
-	if load, _ := a.demand(clock.now()); load != 11 {
+	if load := a.demand(clock.now()); load != 11 {
 		t.Errorf("it decides by a load of %v, want 11", load)
 	}
 	if load := a.status(clock.now(), nil).Load; load == nil || *load != 1 {

@@ -26,10 +26,10 @@ import (
 // asked before it. Reports are numbered by a clock of Lamport's, so all agree on
 // who did: of two that ask at once each has heard the other before it takes
 // anything, and the one that comes second leaves room for all that the first
-// wants. This is so as long as every gateway knows all
-// others; from when one has joined until the others have found it, or while the
-// network is cut between two that live, an instance can get as much from each
-// part of them as it may have from all.
+// wants. This is so as long as every gateway knows all others: from when one has
+// joined until the others have found it, or while the network is cut between two
+// that live, an instance can get as much from each part of them as it may have
+// from all.
 //
 // The app's mutex guards it.
 type slots struct {
@@ -105,7 +105,11 @@ type numbers struct{ last atomic.Int64 }
 func (n *numbers) next() int64 { return n.last.Add(1) }
 
 func (n *numbers) heard(number int64) {
-	for last := n.last.Load(); last < number && !n.last.CompareAndSwap(last, number); last = n.last.Load() {
+	for {
+		last := n.last.Load()
+		if last >= number || n.last.CompareAndSwap(last, number) {
+			return
+		}
 	}
 }
 
@@ -313,7 +317,9 @@ func (a *app) seek() {
 	}
 	a.seeking = true
 	g.work.Go(func() {
-		for next := seekFirst; a.seekOnce(g.ctx) && pause(g.ctx, next); next = min(2*next, seekLast) {
+		next := seekFirst
+		for a.seekOnce(g.ctx) && pause(g.ctx, next) {
+			next = min(2*next, seekLast)
 		}
 	})
 }
