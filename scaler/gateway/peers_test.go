@@ -423,6 +423,77 @@ func TestCapIsOverAllGateways(t *testing.T) {
 	}
 }
 
+// Gateways that were each alone, and have filled an instance to its cap each, get
+// down to the cap together when they have met.
+func TestCapOfGatewaysThatMeet(t *testing.T) {
+	const limit = 5
+	all, _ := together(t, 2)
+	both := all[0].config.Peers.Addresses
+	for i, g := range all {
+		g.config.Peers.Addresses = both[i : i+1]
+		meet(t, g)
+		g.peers.mu.Lock()
+		clear(g.peers.all)
+		g.peers.mu.Unlock()
+		meet(t, g)
+		g.declare(declared(t, appName, scaler.Document{"max_concurrency_per_instance": fmt.Sprint(limit), "max_instances": "1"}))
+		g.apps.find(appName).addReady("a", 0)
+	}
+	var places [2][]place
+	for i, g := range all {
+		for range limit {
+			c := g.callFor(appName)
+			if err := g.apps.find(appName).take(c, ""); err != nil {
+				t.Fatalf("alone: %v", err)
+			}
+			places[i] = append(places[i], c.place)
+		}
+		g.config.Peers.Addresses = both
+	}
+	held := func() (n int) {
+		for _, g := range all {
+			a := g.apps.find(appName)
+			a.mu.Lock()
+			n += a.slots.held(a.pool.Get("a"))
+			a.mu.Unlock()
+		}
+		return n
+	}
+	meet(t, all...)
+	for i, g := range all {
+		for _, p := range places[i] {
+			g.apps.find(appName).release(p, nil)
+		}
+	}
+	eventually(t, "no slot is held twice", func() bool { return held() <= limit })
+	r := &rush{at: map[string]int{}, most: map[string]int{}, served: map[*Gateway]int{}}
+	var group sync.WaitGroup
+	for _, g := range all {
+		group.Go(func() { r.send(t, g, 20, 5*time.Millisecond) })
+	}
+	group.Wait()
+	if r.most["a"] > limit {
+		t.Errorf("an instance had %d requests at once, want at most %d", r.most["a"], limit)
+	}
+}
+
+// A slot that changes hands with every request.
+func BenchmarkSlotChangesHands(b *testing.B) {
+	all, _ := together(b, 2)
+	chains := make([]handler, len(all))
+	for i, g := range all {
+		g.declare(declared(b, appName, scaler.Document{"max_concurrency_per_instance": "1", "max_instances": "1"}))
+		g.apps.find(appName).addReady("a", 0)
+		chains[i] = g.count(g.hold(g.selection(func(http.ResponseWriter, *http.Request, *call) error { return nil })))
+	}
+	for n := range b.N {
+		i := n % len(all)
+		if err := serve(chains[i], all[i].callFor(appName)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // The delay of a stopping instance is ended when no gateway has a request there,
 // and not while that is not known.
 func TestDelaysEndWhenAllAreDone(t *testing.T) {

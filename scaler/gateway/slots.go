@@ -318,19 +318,27 @@ func (a *app) seek() {
 	a.seeking = true
 	g.work.Go(func() {
 		next := seekFirst
-		for a.seekOnce(g.ctx) && pause(g.ctx, next) {
+		for {
+			served, again := a.seekOnce(g.ctx)
+			if served {
+				next = seekFirst
+			}
+			if !again || !pause(g.ctx, next) {
+				return
+			}
 			next = min(2*next, seekLast)
 		}
 	})
 }
 
-// seekOnce asks once, if there is still a reason.
-func (a *app) seekOnce(ctx context.Context) bool {
+// seekOnce asks once, if there is still a reason. It tells whether requests were
+// served for it, and whether there is a reason to ask again.
+func (a *app) seekOnce(ctx context.Context) (served, again bool) {
 	a.mu.Lock()
 	a.seeking = a.slots.ask(a.queue.length)
 	if !a.seeking {
 		a.mu.Unlock()
-		return false
+		return false, false
 	}
 	report := a.slots.report(a.name)
 	a.mu.Unlock()
@@ -343,11 +351,13 @@ func (a *app) seekOnce(ctx context.Context) bool {
 	for _, r := range answers {
 		a.slots.hear(r, now)
 	}
+	waiting := a.queue.length
 	if all {
 		a.slots.take(g.peers.known(), now)
 		a.grant()
 	}
-	return true
+	a.seeking = a.queue.length > 0 || a.slots.overlap
+	return a.queue.length < waiting, a.seeking
 }
 
 // exchange tells all gateways that answer, and returns what they say, and whether
