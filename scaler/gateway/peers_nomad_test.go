@@ -208,6 +208,12 @@ func (c *clients) between(from, to time.Time) (n int) {
 	return n
 }
 
+func (c *clients) failures() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.failed)
+}
+
 func TestGatewaysOnNomad(t *testing.T) {
 	agent := nomadtest.Start(t)
 	nomad := realGateway{agent: agent}
@@ -277,6 +283,10 @@ func TestGatewaysOnNomad(t *testing.T) {
 		within("with all gateways", killed.limited.between(begin.Add(4*time.Second), moment)+kept.limited.between(begin.Add(4*time.Second), moment), moment.Sub(begin.Add(4*time.Second)))
 		if n, m := killed.capped.between(begin, moment), kept.capped.between(begin, moment); n < m/3 || m < n/3 {
 			t.Errorf("of the capped app's requests one gateway served %d and the other %d, want about the same", n, m)
+		}
+
+		if n := killed.capped.failures() + killed.limited.failures(); n > 0 {
+			t.Errorf("%d requests failed before anything happened", n)
 		}
 
 		gateways[0].kill(t)

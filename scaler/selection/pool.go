@@ -68,9 +68,13 @@ func (p *Pool) SetMode(mode Mode) { p.mode = mode }
 // What is in flight already stays.
 func (p *Pool) SetLimit(limit int) { p.limit = limit }
 
+// mostElsewhere bounds what other gateways can say of an instance; above it
+// all are equally busy.
+const mostElsewhere = 1 << 16
+
 // SetElsewhere says how many requests other gateways have in flight on an
 // instance of the pool. They count for the modes that go by load.
-func (p *Pool) SetElsewhere(i *Instance, inFlight int) { i.elsewhere = inFlight }
+func (p *Pool) SetElsewhere(i *Instance, inFlight int) { i.elsewhere = min(inFlight, mostElsewhere) }
 
 // SetReserved says how much of the limit is for other gateways on an instance of
 // the pool.
