@@ -120,8 +120,10 @@ func (g realGateway) wantScaled(t *testing.T, job string, count int) {
 }
 
 // fetch sends a request and returns an error unless it was answered by the app.
-func fetch(url string) error {
-	response, err := http.Get(url)
+func fetch(url string) error { return fetchBy(http.DefaultClient, url) }
+
+func fetchBy(client *http.Client, url string) error {
+	response, err := client.Get(url)
 	if err != nil {
 		return err
 	}
