@@ -99,7 +99,7 @@ var keys = []Key{
 		func(p *Policy) *time.Duration { return &p.StartTimeout }),
 	integer("max_queued_requests", "1000", 0, "The most requests that wait at once, at each gateway; the next one is answered 429.",
 		func(p *Policy) *int { return &p.MaxQueuedRequests }),
-	number("rate_limit", "0", notNegative, "a number of at least 0", "Requests a second that are let in, at each gateway; 0 means no limit.",
+	number("rate_limit", "0", notNegative, "a number of at least 0", "Requests a second that are let in, at all gateways together; 0 means no limit.",
 		func(p *Policy) *float64 { return &p.RateLimit }),
 	integer("rate_limit_burst", "5 × rate_limit", 0, "Requests that may come at once under `rate_limit`.",
 		func(p *Policy) *int { return &p.RateLimitBurst }),

@@ -11,6 +11,12 @@ variable "nomadscale" {
   default     = "/usr/local/bin/nomadscale"
 }
 
+variable "gateways" {
+  type        = number
+  description = "How many gateways to run, each on a node of its own."
+  default     = 1
+}
+
 variable "http_port" {
   type        = number
   description = "Port that takes the requests."
@@ -19,6 +25,8 @@ variable "http_port" {
 
 job "nomadscale-gateway" {
   group "gateway" {
+    count = var.gateways
+
     network {
       port "http" {
         static = var.http_port
@@ -32,7 +40,7 @@ job "nomadscale-gateway" {
       port     = "http"
     }
 
-    # The autoscaler's apm plugin asks here for the load.
+    # The autoscaler's apm plugin and the other gateways ask here for the load.
     service {
       name     = "nomadscale-gateway-admin"
       provider = "nomad"

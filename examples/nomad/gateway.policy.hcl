@@ -6,7 +6,7 @@ namespace "*" {
     "read-scaling-policy",   # read each app's policy
     "submit-job",            # optional: scale on while the last change of a count is deployed
     "scale-job",             # start instances for requests that wait
-    "read-job",              # the count, the history, and the instances and their events
+    "read-job",              # the count, the history, the instances and their events, and the other gateways
     "alloc-lifecycle",       # end a shutdown delay when the last request has ended
   ]
 

@@ -1,9 +1,11 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
@@ -19,6 +21,8 @@ const adminTokenVariable = "NOMADSCALE_ADMIN_TOKEN"
 
 func gatewayCommand() *cobra.Command {
 	var config gateway.Config
+	var peers gateway.Fleet
+	var addresses string
 	var level slog.Level
 	cmd := &cobra.Command{
 		Use:   "gateway",
@@ -30,11 +34,20 @@ policy names. Nomad's address and token are those of the NOMAD_* variables; in a
 task with "identity { env = true }" the gateway uses the task's own socket and
 its workload identity.
 
-If ` + adminTokenVariable + ` is set, the admin listener asks for it as a bearer token.`,
+Any number of gateways share their load every second, so that limits, rates and
+min_load hold over all of them. They find each other by the Nomad service of
+their admin listeners, or by a list.
+
+If ` + adminTokenVariable + ` is set, the admin listener asks for it as a bearer token,
+and the gateway sends it to the others.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config.Log = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-			return runGateway(cmd.Context(), config)
+			var err error
+			if peers.Addresses, err = gateway.ParseAddresses(addresses); err != nil {
+				return fmt.Errorf("--peers = %w", err)
+			}
+			return runGateway(cmd.Context(), config, peers)
 		},
 	}
 	flags := cmd.Flags()
@@ -49,14 +62,17 @@ If ` + adminTokenVariable + ` is set, the admin listener asks for it as a bearer
 	flags.DurationVar(&config.ClientTimeout, "client-timeout", time.Minute, "how long a client may take to send more of a body, by HTTP/1, or to take more of an answer; -1s for any time")
 	flags.DurationVar(&config.ShutdownDelay, "shutdown-delay", 0, "how long to go on taking requests when the gateway is stopped, while /readyz answers 503 and load balancers notice")
 	flags.DurationVar(&config.DrainTimeout, "drain-timeout", 0, "how long requests may take to end when the gateway is stopped (default 5m)")
-	flags.BoolVar(&config.EndDelays, "end-shutdown-delays", false, "end an instance's shutdown_delay when its last request here has ended; for a gateway that is alone")
+	flags.BoolVar(&config.EndDelays, "end-shutdown-delays", false, "end an instance's shutdown_delay when its last request at any gateway has ended; for instances that are reached in no other way")
+	flags.StringVar(&peers.Service, "peer-service", gateway.AdminService, "Nomad service by which gateways find each other; empty for a gateway that is alone")
+	flags.StringVar(&peers.Namespace, "peer-namespace", cmp.Or(os.Getenv("NOMAD_NAMESPACE"), "default"), "namespace of that service")
+	flags.StringVar(&addresses, "peers", "", "URLs of the gateways' admin listeners, separated by commas, instead of the service")
 	flags.BoolVar(&config.TrustForwarded, "trust-forwarded", false, "take over the X-Forwarded-* headers of requests; for a gateway that only a proxy can reach")
 	flags.BoolVar(&config.AccessLog, "access-log", false, "log every request")
 	flags.TextVar(&level, "log-level", slog.LevelInfo, "least level to log: DEBUG, INFO, WARN or ERROR")
 	return cmd
 }
 
-func runGateway(ctx context.Context, config gateway.Config) error {
+func runGateway(ctx context.Context, config gateway.Config, peers gateway.Fleet) error {
 	client, err := nomad.New(nomad.DefaultConfig())
 	if err != nil {
 		return err
@@ -64,6 +80,10 @@ func runGateway(ctx context.Context, config gateway.Config) error {
 	config.Nomad = client
 	config.ID = os.Getenv("NOMAD_ALLOC_ID")
 	config.AdminToken = os.Getenv(adminTokenVariable)
+	if peers.Service != "" || len(peers.Addresses) > 0 {
+		peers.Client, peers.Token, peers.HTTP = client, config.AdminToken, &http.Client{Transport: nomad.Transport()}
+		config.Peers = &peers
+	}
 	g, err := gateway.New(config)
 	if err != nil {
 		return fmt.Errorf("starting the gateway: %w", err)

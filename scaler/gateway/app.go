@@ -29,6 +29,8 @@ type app struct {
 	// policy is the newest valid one, nil before there is one.
 	policy  atomic.Pointer[scaler.Policy]
 	limiter atomic.Pointer[rate.Limiter]
+	// arrived counts requests for the limiter.
+	arrived atomic.Int64
 
 	// mu guards what follows. No call to Nomad is made under it.
 	mu sync.Mutex
@@ -52,6 +54,15 @@ type app struct {
 	// attended tells that a goroutine looks after the requests that wait.
 	attended bool
 
+	// elsewhere is the load at other gateways, slots what of the hard cap is
+	// this one's, seeking whether a goroutine asks for more, and share its part
+	// of the rate limit, by the arrivals per second.
+	elsewhere elsewhere
+	slots     slots
+	seeking   bool
+	share     float64
+	arrivals  float64
+
 	// desired is Nomad's count when it was last read or written, at desiredAt;
 	// 0 when that was before instances stopped.
 	desired   int
@@ -73,7 +84,7 @@ type source struct{}
 func (source) IntN(n int) int { return rand.IntN(n) }
 
 func newApp(g *Gateway, n nomad.App) *app {
-	return &app{
+	a := &app{
 		name:      n.Name(),
 		created:   n.Created,
 		gateway:   g,
@@ -84,7 +95,10 @@ func newApp(g *Gateway, n nomad.App) *app {
 		instances: make(map[string]*instance),
 		failed:    make(map[string]failedInstance),
 		nudge:     make(chan struct{}, 1),
+		share:     1 / float64(1+len(g.peers.known().members)),
 	}
+	a.slots = newSlots(g.process, &g.slotReports, a.pool)
+	return a
 }
 
 // configure takes over a policy. One that is not valid leaves the last good one
@@ -104,11 +118,12 @@ func (a *app) configure(n nomad.App) {
 	if was != nil && reflect.DeepEqual(was, p) {
 		return
 	}
-	a.limiter.Store(limiterFor(p, a.limiter.Load(), a.gateway.now()))
+	a.limiter.Store(limiterFor(p, a.limiter.Load(), a.share, a.gateway.now()))
 	if was == nil || was.ServiceSelectionMode != p.ServiceSelectionMode {
 		a.pool.SetMode(selection.New(p.ServiceSelectionMode, source{}))
 	}
 	a.pool.SetLimit(p.MaxConcurrencyPerInstance)
+	a.slots.setLimit(p.MaxConcurrencyPerInstance)
 	a.policy.Store(p)
 	for _, i := range a.instances {
 		if address := i.Address(p.Port); was == nil || address != i.slot.Address {
@@ -173,7 +188,7 @@ func (a *app) status(now time.Time, t *table) AppStatus {
 	if p := a.policy.Load(); p != nil {
 		s.Policy, s.Enabled, s.Metric = p.Document(), p.Enabled, p.Metric
 		s.Override = a.gateway.overrides.Apply(*p, now).Override
-		if load, known := a.demand(now); known {
+		if load, known := loadIn(p.Metric, a.meter.Snapshot(now)); known {
 			s.Load = &load
 		}
 	}

@@ -121,9 +121,8 @@ func median(all []float64) float64 {
 	return all[len(all)/2]
 }
 
-// peers are the configurations of other proxies: where to listen, and what to
-// send on to.
-var peers = map[string]struct {
+// otherProxies are their configurations: where to listen, and what to send on to.
+var otherProxies = map[string]struct {
 	server    func(n int, address string) string
 	config    string
 	arguments []string
@@ -201,7 +200,7 @@ func startPeer(b *testing.B, name string, instances []string) *proxy {
 			return nil
 		}
 	}
-	peer := peers[name]
+	peer := otherProxies[name]
 	var servers []string
 	for n, address := range instances {
 		servers = append(servers, peer.server(n, address))

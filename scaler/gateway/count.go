@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/load"
 )
 
 // count makes the request load of its app until it has ended, and lets the app
@@ -21,15 +22,24 @@ func (g *Gateway) count(next handler) handler {
 	}
 }
 
-// demand is the app's load in the metric of its policy, as this gateway sees it;
-// known is false for a custom one.
-func (a *app) demand(now time.Time) (load float64, known bool) {
+// demand is the app's load at all gateways in the metric of its policy, and how
+// many requests there are for a custom one. The caller holds the mutex.
+func (a *app) demand(now time.Time) float64 {
 	p := a.policy.Load()
 	if p == nil {
-		return 0, false
+		return 0
 	}
 	s := a.meter.Snapshot(now)
-	switch p.Metric {
+	s.RequestsPerMinute += a.elsewhere.requestsPerMinute
+	s.Concurrency += a.elsewhere.concurrency
+	n, _ := loadIn(p.Metric, s)
+	return n
+}
+
+// loadIn is a load in a metric; known is false in one that gateways do not
+// measure.
+func loadIn(metric scaler.Metric, s load.Snapshot) (n float64, known bool) {
+	switch metric {
 	case scaler.RequestsPerMinute:
 		return float64(s.RequestsPerMinute), true
 	case scaler.Concurrency:

@@ -154,6 +154,7 @@ func (a *app) addReady(id string, index int) {
 	defer a.mu.Unlock()
 	i := &instance{Instance: allocation(a.name, id, index, "instance-"+id), state: Ready, since: a.gateway.now()}
 	i.slot = a.pool.Add(id, index, "instance-"+id)
+	a.slots.add(i.slot, a.gateway.peers.alone())
 	a.instances[id] = i
 	a.live++
 	a.pool.SetReady(id, true)

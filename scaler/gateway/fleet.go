@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -120,28 +121,44 @@ func (f *Fleet) ask(ctx context.Context, path string) ([]LoadReport, error) {
 	return reports, errors.Join(errs...)
 }
 
-// find lists the gateways' admin listeners.
+// find lists the gateways' admin listeners; there is at least one.
 func (f *Fleet) find(ctx context.Context) ([]string, error) {
+	addresses, err := f.list(ctx)
+	if err == nil && len(addresses) == 0 {
+		return nil, fmt.Errorf("finding the gateways: there is no service %s in namespace %s", f.Service, f.Namespace)
+	}
+	return addresses, err
+}
+
+// list lists the gateways' admin listeners that there are.
+func (f *Fleet) list(ctx context.Context) ([]string, error) {
 	if len(f.Addresses) > 0 {
 		return f.Addresses, nil
 	}
 	addresses, err := f.Client.ServiceAddresses(ctx, f.Namespace, f.Service)
-	if err != nil {
-		return nil, err
-	}
-	if len(addresses) == 0 {
-		return nil, fmt.Errorf("finding the gateways: there is no service %s in namespace %s", f.Service, f.Namespace)
-	}
 	for i, address := range addresses {
 		addresses[i] = "http://" + address
 	}
-	return addresses, nil
+	return addresses, err
 }
 
-func (f *Fleet) askOne(ctx context.Context, address, path string) (LoadReport, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address+path, nil)
+func (f *Fleet) askOne(ctx context.Context, address, path string) (report LoadReport, err error) {
+	err = f.call(ctx, http.MethodGet, address, path, nil, &report)
+	return report, err
+}
+
+// call asks one gateway, with a body in JSON unless that is nil, and reads its
+// answer.
+func (f *Fleet) call(ctx context.Context, method, address, path string, body, answer any) error {
+	var text bytes.Buffer
+	if body != nil {
+		if err := json.NewEncoder(&text).Encode(body); err != nil {
+			return fmt.Errorf("asking the gateway at %s: %w", address, err)
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, method, address+path, &text)
 	if err != nil {
-		return LoadReport{}, fmt.Errorf("asking the gateway at %s: %w", address, err)
+		return fmt.Errorf("asking the gateway at %s: %w", address, err)
 	}
 	if f.Token != "" {
 		request.Header.Set("Authorization", "Bearer "+f.Token)
@@ -152,16 +169,17 @@ func (f *Fleet) askOne(ctx context.Context, address, path string) (LoadReport, e
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return LoadReport{}, fmt.Errorf("asking a gateway: %w", err)
+		return fmt.Errorf("asking a gateway: %w", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		why, _ := io.ReadAll(io.LimitReader(response.Body, maxWhy))
-		return LoadReport{}, fmt.Errorf("asking the gateway at %s: %s: %s", address, response.Status, strings.TrimSpace(string(why)))
+		return fmt.Errorf("asking the gateway at %s: %s: %s", address, response.Status, strings.TrimSpace(string(why)))
 	}
-	var report LoadReport
-	if err := json.NewDecoder(response.Body).Decode(&report); err != nil {
-		return LoadReport{}, fmt.Errorf("reading the answer of the gateway at %s: %w", address, err)
+	if err := json.NewDecoder(response.Body).Decode(answer); err != nil {
+		return fmt.Errorf("reading the answer of the gateway at %s: %w", address, err)
 	}
-	return report, nil
+	// What is left has to be read for the connection to be kept.
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxWhy))
+	return nil
 }

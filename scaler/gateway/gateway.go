@@ -59,9 +59,13 @@ type Config struct {
 	// DrainTimeout bounds how long requests may take to end after that; 0 means
 	// 5 minutes.
 	DrainTimeout time.Duration
+	// Peers are the gateways, this one among them, that share the load of apps;
+	// nil for one that is alone. Their answers have to come within a second, so
+	// a Client there has no longer timeout.
+	Peers *Fleet
 	// EndDelays ends the shutdown_delay of a stopping instance when its last
-	// request has ended. It is for a gateway that is alone: requests that reach
-	// the instance any other way would be cut.
+	// request has ended at every gateway. Requests that reach the instance any
+	// other way would be cut.
 	EndDelays bool
 	// TrustForwarded takes over the X-Forwarded-* headers of requests. It is for
 	// a gateway that only a trusted proxy can reach.
@@ -107,10 +111,14 @@ type Gateway struct {
 	// overrides are what operators have changed for a while.
 	overrides *nomad.Overrides
 	metrics   *metrics
-	prober    *prober
-	to        upstream
-	proxy     httputil.ReverseProxy
-	chain     handler
+	// process names this process among the gateways' others.
+	process     string
+	slotReports numbers
+	peers       *peers
+	prober      *prober
+	to          upstream
+	proxy       httputil.ReverseProxy
+	chain       handler
 
 	listener, adminListener net.Listener
 	// tls is how requests are taken; nil without TLS.
@@ -159,13 +167,14 @@ func New(config Config) (*Gateway, error) {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{config: config, log: config.Log, now: config.Now, prober: newProber(), to: newUpstream()}
+	g := &Gateway{config: config, log: config.Log, now: config.Now, prober: newProber(), to: newUpstream(), process: rand.Text()}
+	g.peers = newPeers(g, config.Peers)
 	g.proxy = newProxy(g.to, config.Log)
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	g.apps = newApps(g)
 	g.overrides = nomad.NewOverrides(g.ignored)
 	g.held = newHoldings(holding{requests: int64(config.MaxHeldRequests), bytes: config.MaxHeldBytes})
-	g.metrics = newMetrics(g.apps)
+	g.metrics = newMetrics(g)
 	g.chain = g.client(g.route(g.limit(g.count(g.hold(g.selection(g.forward))))))
 
 	var err error
@@ -208,6 +217,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.work.Go(func() { g.config.Nomad.WatchApps(g.ctx, g.apps.report, g.apps.failed) })
 	g.work.Go(func() { g.config.Nomad.WatchInstances(g.ctx, g.apps) })
 	g.work.Go(func() { g.config.Nomad.WatchOverrides(g.ctx, g.overrides.Report, g.overrides.Failed) })
+	g.work.Go(func() { g.peers.run(g.ctx) })
 
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)

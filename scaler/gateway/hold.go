@@ -203,6 +203,7 @@ func (a *app) grant() {
 	for t := a.queue.first; t != nil; t = a.queue.first {
 		place, err := a.acquire(t.key)
 		if errors.Is(err, errNoPlace) {
+			a.seek()
 			return
 		}
 		a.dequeue(t)

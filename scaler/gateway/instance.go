@@ -24,6 +24,8 @@ type instance struct {
 	err error
 	// failures are the requests in a row that it has not answered.
 	failures int
+	// delayEnded tells that its shutdown_delay has been ended early.
+	delayEnded bool
 	// stopProbe ends the probe that is under way, if any.
 	stopProbe context.CancelFunc
 }
@@ -84,6 +86,7 @@ func (a *app) add(n nomad.Instance, isNew bool) {
 		address = n.Address(p.Port)
 	}
 	i.slot = a.pool.Add(n.ID, n.Index, address)
+	a.slots.add(i.slot, a.gateway.peers.alone())
 	a.instances[n.ID] = i
 	if n.Stopping {
 		i.state = Draining
@@ -194,12 +197,16 @@ func (a *app) drain(i *instance) {
 	a.drained(i.slot)
 }
 
-// drained ends the delay of a stopping instance when its last request is over.
+// drained ends the delay of a stopping instance when its last request is over,
+// at every gateway.
 func (a *app) drained(slot *selection.Instance) {
 	g := a.gateway
-	if !slot.Draining() || slot.InFlight() > 0 || !g.config.EndDelays || a.instances[slot.ID] == nil {
+	i := a.instances[slot.ID]
+	if !slot.Draining() || slot.InFlight() > 0 || !g.config.EndDelays || i == nil || i.delayEnded ||
+		!g.peers.known().drained(a.name, slot.ID) {
 		return
 	}
+	i.delayEnded = true
 	g.work.Go(func() {
 		ctx, cancel := context.WithTimeout(g.ctx, callTimeout)
 		defer cancel()
@@ -214,6 +221,7 @@ func (a *app) drop(i *instance) {
 	i.endProbe()
 	delete(a.instances, i.ID)
 	a.pool.Remove(i.ID)
+	a.slots.remove(i.ID)
 	if i.state != Draining {
 		a.live--
 		a.shrunk()

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"time"
 
@@ -18,12 +19,13 @@ func (g *Gateway) limit(next handler) handler {
 			return bodyTooLarge(most)
 		}
 		if limiter := c.app.limiter.Load(); limiter != nil {
+			c.app.arrived.Add(1)
 			turn := limiter.ReserveN(c.arrived, 1)
 			if delay := turn.DelayFrom(c.arrived); delay > 0 {
 				turn.CancelAt(c.arrived)
 				return &Refusal{
 					Status: http.StatusTooManyRequests, Cause: CauseRateLimit, RetryAfter: seconds(delay),
-					Message: fmt.Sprintf("more than %g requests a second", float64(limiter.Limit())),
+					Message: fmt.Sprintf("more than %g requests a second", c.policy.RateLimit),
 				}
 			}
 		}
@@ -31,17 +33,18 @@ func (g *Gateway) limit(next handler) handler {
 	}
 }
 
-// limiterFor returns the limiter of a policy; nil when there is no limit. One
-// that was there keeps the tokens it has.
-func limiterFor(p *scaler.Policy, was *rate.Limiter, now time.Time) *rate.Limiter {
+// limiterFor returns the limiter for a gateway's share of a policy's limit; nil
+// when there is no limit. One that was there keeps the tokens it has.
+func limiterFor(p *scaler.Policy, was *rate.Limiter, share float64, now time.Time) *rate.Limiter {
+	limit, burst := rate.Limit(p.RateLimit*share), max(1, int(math.Round(float64(p.RateLimitBurst)*share)))
 	switch {
 	case p.RateLimit == 0:
 		return nil
 	case was == nil:
-		return rate.NewLimiter(rate.Limit(p.RateLimit), p.RateLimitBurst)
+		return rate.NewLimiter(limit, burst)
 	default:
-		was.SetLimitAt(now, rate.Limit(p.RateLimit))
-		was.SetBurstAt(now, p.RateLimitBurst)
+		was.SetLimitAt(now, limit)
+		was.SetBurstAt(now, burst)
 		return was
 	}
 }

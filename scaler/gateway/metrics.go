@@ -25,6 +25,7 @@ type metrics struct {
 	scaleCalls *prometheus.CounterVec
 	retries    *prometheus.CounterVec
 	ejections  *prometheus.CounterVec
+	peerErrors prometheus.Counter
 }
 
 var (
@@ -33,7 +34,7 @@ var (
 	startBuckets   = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300}
 )
 
-func newMetrics(apps *apps) *metrics {
+func newMetrics(g *Gateway) *metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
@@ -52,10 +53,11 @@ func newMetrics(apps *apps) *metrics {
 		scaleCalls: counter("nomadscale_scale_calls_total", "Calls to scale by result: ok, locked, conflict or error.", "app", "result"),
 		retries:    counter("nomadscale_retries_total", "Requests sent to another instance, by reason: not_sent (the first did not accept it) or idempotent (it broke off before it answered).", "app", "reason"),
 		ejections:  counter("nomadscale_ejections_total", "Instances taken out because they did not accept or answer requests.", "app"),
+		peerErrors: prometheus.NewCounter(prometheus.CounterOpts{Name: "nomadscale_gateway_peer_errors_total", Help: "Other gateways that did not answer when they were asked for their load."}),
 	}
 	m.registry.MustRegister(
-		m.requests, m.duration, m.share, m.held, m.rejected, m.coldStart, m.decisions, m.scaleCalls, m.retries, m.ejections,
-		gauges{apps},
+		m.requests, m.duration, m.share, m.held, m.rejected, m.coldStart, m.decisions, m.scaleCalls, m.retries, m.ejections, m.peerErrors,
+		gauges{g},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -104,8 +106,8 @@ func (m *appMetrics) observe(c *call, took time.Duration) {
 	}
 }
 
-// gauges reads the state of the apps.
-type gauges struct{ apps *apps }
+// gauges reads the state of the apps and of the other gateways.
+type gauges struct{ *Gateway }
 
 var (
 	inFlightDesc  = prometheus.NewDesc("nomadscale_requests_in_flight", "Requests at instances.", []string{"app"}, nil)
@@ -113,11 +115,12 @@ var (
 	loadDesc      = prometheus.NewDesc("nomadscale_load", "Load in the metric of the app's policy, as this gateway sees it.", []string{"app", "metric"}, nil)
 	instancesDesc = prometheus.NewDesc("nomadscale_instances", "Instances by state: starting, ready, ejected or draining.", []string{"app", "state"}, nil)
 	desiredDesc   = prometheus.NewDesc("nomadscale_instances_desired", "Instances that Nomad is asked to run, as far as the gateway knows.", []string{"app"}, nil)
+	peersDesc     = prometheus.NewDesc("nomadscale_gateway_peers", "Other gateways by state: answers, silent or gone.", []string{"state"}, nil)
 	reachableDesc = prometheus.NewDesc("nomadscale_nomad_reachable", "1 while Nomad answers.", nil, nil)
 )
 
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{inFlightDesc, queuedDesc, loadDesc, instancesDesc, desiredDesc, reachableDesc} {
+	for _, desc := range []*prometheus.Desc{inFlightDesc, queuedDesc, loadDesc, instancesDesc, desiredDesc, peersDesc, reachableDesc} {
 		out <- desc
 	}
 }
@@ -140,6 +143,13 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		for state, n := range count {
 			gauge(instancesDesc, float64(n), s.App, string(state))
 		}
+	}
+	peers := make(map[PeerState]int)
+	for _, p := range g.peers.statuses() {
+		peers[p.State]++
+	}
+	for _, state := range peerStates {
+		gauge(peersDesc, float64(peers[state]), string(state))
 	}
 	reachable := 1.0
 	if g.apps.unreachable() != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,14 +35,22 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// atOnce is the header in which the app says how many requests it has.
+const atOnce = "At-Once"
+
 // runApp does not wait for requests when it is told to stop.
 func runApp() {
-	err := http.ListenAndServe(os.Getenv("NOMAD_ADDR_http"), http.HandlerFunc(serveApp))
+	var requests atomic.Int64
+	err := http.ListenAndServe(os.Getenv("NOMAD_ADDR_http"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(atOnce, strconv.FormatInt(requests.Add(1), 10))
+		defer requests.Add(-1)
+		serveApp(w, r)
+	}))
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
 }
 
-// serveApp takes as long as a request says, crashes when one says so, and sends
+// serveApp takes as long as a request says or its client stays, crashes when one says so, and sends
 // what comes over WebSockets back.
 func serveApp(w http.ResponseWriter, r *http.Request) {
 	switch query := r.URL.Query(); {
@@ -52,7 +61,7 @@ func serveApp(w http.ResponseWriter, r *http.Request) {
 		return
 	case query.Has("take"):
 		d, _ := time.ParseDuration(query.Get("take"))
-		time.Sleep(d)
+		pause(r.Context(), d)
 	}
 	fmt.Fprint(w, os.Getenv("NOMAD_ALLOC_INDEX"))
 }
@@ -91,7 +100,17 @@ func onNomad(t *testing.T, options ...nomadtest.Options) realGateway {
 // waits until its instances are ready.
 func (g realGateway) start(t *testing.T, job string, count int, document scaler.Document, change ...func(*api.TaskGroup)) (url string) {
 	t.Helper()
-	app := "default/" + job + "/web"
+	app := g.register(t, job, count, document, change...)
+	eventually(t, "the instances of "+app+" are ready", func() bool {
+		return g.apps.find(app) != nil && g.status(t, job).Running == count
+	})
+	return "http://" + g.Address() + "/apps/" + app + "/"
+}
+
+// register registers a job with one group, web, that scales by the document.
+func (g realGateway) register(t *testing.T, job string, count int, document scaler.Document, change ...func(*api.TaskGroup)) (app string) {
+	t.Helper()
+	app = "default/" + job + "/web"
 	j := nomadtest.Job(policy(t, app, document), nomadtest.Self(t))
 	group := j.TaskGroups[0]
 	group.Count = &count
@@ -108,10 +127,7 @@ func (g realGateway) start(t *testing.T, job string, count int, document scaler.
 			t.Errorf("removing %s: %v", job, err)
 		}
 	})
-	eventually(t, "the instances of "+app+" are ready", func() bool {
-		return g.apps.find(app) != nil && g.status(t, job).Running == count
-	})
-	return "http://" + g.Address() + "/apps/" + app + "/"
+	return app
 }
 
 func (g realGateway) status(t *testing.T, job string) AppStatus {
@@ -134,8 +150,10 @@ func (g realGateway) wantScaled(t *testing.T, job string, count int) {
 }
 
 // fetch sends a request and returns an error unless it was answered by the app.
-func fetch(url string) error {
-	response, err := http.Get(url)
+func fetch(url string) error { return fetchBy(http.DefaultClient, url) }
+
+func fetchBy(client *http.Client, url string) error {
+	response, err := client.Get(url)
 	if err != nil {
 		return err
 	}

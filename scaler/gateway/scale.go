@@ -60,7 +60,7 @@ func (a *app) want(now time.Time) {
 	if p == nil || a.removed {
 		return
 	}
-	load, _ := a.demand(now)
+	load := a.demand(now)
 	d := a.decide(p, now, a.expected(now), load, time.Time{})
 	a.pool.Fence(surplus(p, d))
 	if d.Direction == scaler.Up && !a.growing {
@@ -103,6 +103,7 @@ func (a *app) poke() {
 func (a *app) grow(load float64) {
 	ctx := a.gateway.ctx
 	a.settle(ctx, load)
+	a.gateway.peers.refresh(ctx)
 	for {
 		pause, done := a.raise(ctx, load)
 		if done {
@@ -133,7 +134,7 @@ func (a *app) settle(ctx context.Context, seen float64) {
 		case <-timer.C:
 		}
 		a.mu.Lock()
-		load, _ := a.demand(a.gateway.now())
+		load := a.demand(a.gateway.now())
 		a.mu.Unlock()
 		if load <= seen {
 			return
@@ -202,7 +203,7 @@ func (a *app) needed(load float64) (*scaler.Policy, bool) {
 // pressing is the load now and, at zero, at least that of requests that could
 // not wait. The caller holds the mutex.
 func (a *app) pressing(now time.Time, desired int, load float64) float64 {
-	current, _ := a.demand(now)
+	current := a.demand(now)
 	if desired == 0 {
 		return max(current, load)
 	}

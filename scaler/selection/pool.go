@@ -18,6 +18,9 @@ type Instance struct {
 	ready, draining bool
 	hash            uint64
 
+	// What other gateways have of it.
+	elsewhere, reserved int
+
 	// set has the instance while it takes requests, at position; where it is in
 	// the set's lists is inFree, and inLevel on level.
 	set                              *Set
@@ -26,6 +29,12 @@ type Instance struct {
 
 // InFlight is how many requests the instance has: acquired and not released.
 func (i *Instance) InFlight() int { return i.inFlight }
+
+// load is what the modes go by that look for little of it.
+func (i *Instance) load() int { return i.inFlight + i.elsewhere }
+
+// hasRoom tells whether the instance may have one more request.
+func (i *Instance) hasRoom(limit int) bool { return limit == 0 || i.inFlight+i.reserved < limit }
 
 // Ready tells whether the instance takes requests.
 func (i *Instance) Ready() bool { return i.ready }
@@ -67,6 +76,24 @@ func (p *Pool) SetLimit(limit int) {
 		p.limit = limit
 		p.refresh()
 	}
+}
+
+// mostElsewhere bounds what other gateways can say of an instance; above it
+// all are equally busy.
+const mostElsewhere = 1 << 16
+
+// SetElsewhere says how many requests other gateways have in flight on an
+// instance of the pool. They count for the modes that go by load.
+func (p *Pool) SetElsewhere(i *Instance, inFlight int) {
+	i.elsewhere = min(inFlight, mostElsewhere)
+	p.count(i, i.inFlight)
+}
+
+// SetReserved says how much of the limit is for other gateways on an instance of
+// the pool.
+func (p *Pool) SetReserved(i *Instance, slots int) {
+	i.reserved = slots
+	p.count(i, i.inFlight)
 }
 
 // Fence keeps new requests from the highest k allocation indexes, which are the
@@ -171,9 +198,6 @@ func (p *Pool) count(i *Instance, inFlight int) {
 		i.set.changed(i, p.limit)
 	}
 }
-
-// hasRoom tells whether the instance may have one more request.
-func (i *Instance) hasRoom(limit int) bool { return limit == 0 || i.inFlight < limit }
 
 // refresh lists the ready instances again. The highest indexes are behind the
 // fence, so those are the end of the list.

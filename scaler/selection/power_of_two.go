@@ -16,7 +16,7 @@ func (m powerOfTwo) Select(from *Set, _ string) *Instance {
 		second++
 	}
 	i, j := from.At(first), from.At(second)
-	if j.inFlight < i.inFlight {
+	if j.load() < i.load() {
 		return j
 	}
 	return i

@@ -92,10 +92,11 @@ func (s *Set) remove(i *Instance) {
 
 // raise puts an instance on the level of its requests in flight.
 func (s *Set) raise(i *Instance) {
-	for len(s.levels) <= i.inFlight {
+	i.level = i.load()
+	for len(s.levels) <= i.level {
 		s.levels = append(s.levels, nil)
 	}
-	i.level, i.inLevel = i.inFlight, len(s.levels[i.inFlight])
+	i.inLevel = len(s.levels[i.level])
 	s.levels[i.level] = append(s.levels[i.level], i)
 	s.fewest = min(s.fewest, i.level)
 }
