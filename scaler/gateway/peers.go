@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"hash/fnv"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -389,6 +390,25 @@ func (v *view) drained(app, allocation string) bool {
 		}
 	}
 	return v.complete
+}
+
+// ahead is how many of the other gateways with requests for an app have their
+// turn to scale it before a process.
+func (v *view) ahead(app, process string) (n int) {
+	own := precedence(app, process)
+	for other, m := range v.members {
+		if m.answers && m.apps[app].Concurrency > 0 && precedence(app, other) > own {
+			n++
+		}
+	}
+	return n
+}
+
+// precedence orders the gateways, another way for every app.
+func precedence(app, process string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(app + " " + process))
+	return h.Sum64()
 }
 
 // statuses is what /v1/peers answers.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"pgregory.net/rapid"
 )
 
 // clock is the time of a test.
@@ -636,6 +637,33 @@ func FuzzPeer(f *testing.F) {
 				if n < 0 || n > limit {
 					t.Errorf("%d slots of %s are held", n, id)
 				}
+			}
+		}
+	})
+}
+
+// Of the gateways with requests for an app, each has a turn of its own to scale
+// it, and those without requests take none.
+func TestGatewaysScaleInTurn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		app := rapid.StringN(1, 20, -1).Draw(t, "app")
+		wanting := rapid.SliceOfNDistinct(rapid.StringN(1, 20, -1), 1, 5, rapid.ID[string]).Draw(t, "wanting")
+		quiet := member{answers: true, apps: map[string]PeerLoad{"other": {Concurrency: 1}}}
+		silent := member{apps: map[string]PeerLoad{app: {Concurrency: 1}}}
+		var turns []int
+		for _, process := range wanting {
+			v := view{members: map[string]member{"quiet": quiet, "silent": silent}}
+			for _, other := range wanting {
+				if other != process {
+					v.members[other] = member{answers: true, apps: map[string]PeerLoad{app: {Concurrency: 1}}}
+				}
+			}
+			turns = append(turns, v.ahead(app, process))
+		}
+		slices.Sort(turns)
+		for n, turn := range turns {
+			if turn != n {
+				t.Fatalf("the turns of %d gateways are %v", len(wanting), turns)
 			}
 		}
 	})

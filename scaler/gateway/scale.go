@@ -20,6 +20,9 @@ const (
 	// a call that failed.
 	retryPause = 250 * time.Millisecond
 	errorPause = time.Second
+	// turnPause is what a gateway has for its call before the next one takes its
+	// turn: Nomad accepts two calls that come at once.
+	turnPause = 100 * time.Millisecond
 	// desiredTrust is how long a count is trusted that Nomad has not placed.
 	desiredTrust = 5 * time.Second
 	// callTimeout bounds each call to Nomad.
@@ -104,6 +107,9 @@ func (a *app) grow(load float64) {
 	ctx := a.gateway.ctx
 	a.settle(ctx, load)
 	a.gateway.peers.refresh(ctx)
+	if ahead := a.gateway.peers.known().ahead(a.name, a.gateway.process); ahead > 0 {
+		pause(ctx, time.Duration(ahead)*turnPause)
+	}
 	for {
 		pause, done := a.raise(ctx, load)
 		if done {
