@@ -13,8 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"pgregory.net/rapid"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
 // clock is the time of a test.
