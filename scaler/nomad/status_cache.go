@@ -19,8 +19,7 @@ import (
 const (
 	// settleTime is how long after a job's last event its status is not kept:
 	// the scaling event is written after the job and makes no event of its own.
-	// It is longer than whoever scales waits for Nomad.
-	settleTime = 15 * time.Second
+	settleTime = 5 * time.Second
 	// maxAge bounds how long an event that got lost matters. Each status gets
 	// between half of it and all, so that they are not read anew all at once.
 	maxAge = 5 * time.Minute
