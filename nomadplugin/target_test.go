@@ -45,14 +45,16 @@ func TestTarget(t *testing.T) {
 		cluster.Register(t, deploying(p))
 		gateway.load(p, 500)
 		nomadtest.Eventually(t, soon, "the maximum, a step at a time", func() bool { return cluster.Status(t, p).Desired == 4 })
-		scale, _, err := cluster.API.Jobs().ScaleStatus(p.Job, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		events := scale.TaskGroups[p.Group].Events
-		if len(events) != 3 {
-			t.Fatalf("%d scaling events, want 3: one for each action", len(events))
-		}
+		// The event of a change past the lock comes after the count.
+		var events []api.ScalingEvent
+		nomadtest.Eventually(t, soon, "a scaling event for each of three actions", func() bool {
+			scale, _, err := cluster.API.Jobs().ScaleStatus(p.Job, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			events = scale.TaskGroups[p.Group].Events
+			return len(events) == 3
+		})
 		took := time.Duration(events[0].Time - events[2].Time).Abs()
 		if took > 8*time.Second {
 			t.Errorf("three actions took %s; the deployments' lock of ten seconds was waited for", took)

@@ -375,7 +375,7 @@ func TestStatusCacheWithoutASignOfLife(t *testing.T) {
 }
 
 func TestStatusCacheTellsAFailureOnce(t *testing.T) {
-	speak(t, func(t *testing.T, s *speaking, cache *nomad.StatusCache, failed *failures, alive *atomic.Bool) {
+	speak(t, func(t *testing.T, s *speaking, _ *nomad.StatusCache, failed *failures, alive *atomic.Bool) {
 		alive.Store(false)
 		s.mu.Lock()
 		s.refuse = true
