@@ -17,6 +17,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/load"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -73,6 +74,8 @@ func (a *APM) SetConfig(config map[string]string) error {
 // Query returns the load of an app over a time, from "<metric> <namespace>/<job>/<group>".
 // It always returns a point: its value is NaN when the load is not known, as
 // when a gateway does not answer, for a missing gateway is not one without load.
+// The points are 5 seconds from each other, and 30 in the part of an idle time
+// that is more than a minute ago.
 func (a *APM) Query(query string, over sdk.TimeRange) (sdk.TimestampedMetrics, error) {
 	metric, app, err := parseQuery(query)
 	if err != nil {
@@ -87,11 +90,30 @@ func (a *APM) Query(query string, over sdk.TimeRange) (sdk.TimestampedMetrics, e
 	if err != nil || len(series) == 0 {
 		return sdk.TimestampedMetrics{{Timestamp: a.now(), Value: math.NaN()}}, nil
 	}
-	metrics := make(sdk.TimestampedMetrics, len(series))
+	return timestamped(series), nil
+}
+
+const (
+	// newest is the part of a series of which every sample is told.
+	newest = time.Minute
+	// sparse is how far from each other the older ones of an idle time are: near
+	// enough to show that the app was watched.
+	sparse = scaler.MaxGap / 2
+)
+
+// timestamped is a series for the agent, which carries every sample through three
+// processes: of an idle time it leaves out what tells nothing new.
+func timestamped(series load.Series) sdk.TimestampedMetrics {
+	var metrics sdk.TimestampedMetrics
+	end := len(series) - 1
 	for i, s := range series {
-		metrics[i] = sdk.TimestampedMetric{Timestamp: s.Time, Value: s.Value}
+		idle := 0 < i && i < end && series[i-1].Value == 0 && s.Value == 0 && series[i+1].Value == 0
+		if idle && series[end].Time.Sub(s.Time) > newest && series[i+1].Time.Sub(metrics[len(metrics)-1].Timestamp) <= sparse {
+			continue
+		}
+		metrics = append(metrics, sdk.TimestampedMetric{Timestamp: s.Time, Value: s.Value})
 	}
-	return metrics, nil
+	return metrics
 }
 
 // QueryMultiple is for the autoscaler's vertical scaling, which is not ours.

@@ -3,14 +3,18 @@ package nomadplugin
 import (
 	"math"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/nomad-autoscaler/sdk"
+	"pgregory.net/rapid"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/load"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
 func TestParseQuery(t *testing.T) {
@@ -69,6 +73,51 @@ func TestQueryAlwaysReturnsAPoint(t *testing.T) {
 				t.Errorf("the points are %v, want one that is not a number", points)
 			}
 		})
+	}
+}
+
+// What is left out of an idle time changes no decision.
+func TestTimestampedTellsAllThatMatters(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 3, 0, time.UTC)
+	p := nomadtest.Policy(t, "web", scaler.Document{"min_instances": "0"})
+	rapid.Check(t, func(t *rapid.T) {
+		var s load.Series
+		for age := 0; age < 800; {
+			value := rapid.SampledFrom([]float64{0, 0, 0, 1, 500, math.NaN()}).Draw(t, "value")
+			step := rapid.SampledFrom([]int{5, 5, 5, 5, 20, 60, 65}).Draw(t, "step")
+			for range rapid.IntRange(1, 100).Draw(t, "samples") {
+				s = append(s, scaler.Sample{Time: now.Add(time.Duration(-age) * time.Second), Value: value})
+				age += step
+			}
+		}
+		slices.Reverse(s)
+		o := scaler.Observation{
+			Now: now, Desired: rapid.IntRange(0, 3).Draw(t, "desired"),
+			LastChange: now.Add(time.Duration(-rapid.IntRange(0, 1200).Draw(t, "last change")) * time.Second),
+		}
+		o.Series = s
+		whole := scaler.Decide(p, o)
+		o.Series = series(timestamped(s))
+		if thinned := scaler.Decide(p, o); whole.Rule != thinned.Rule || whole.Count != thinned.Count || whole.Active != thinned.Active {
+			t.Errorf("by %d samples %s to %d, by %d of them %s to %d", len(s), whole.Rule, whole.Count, len(o.Series), thinned.Rule, thinned.Count)
+		}
+	})
+}
+
+func TestTimestampedIsShortForAnIdleApp(t *testing.T) {
+	var s load.Series
+	for at := time.Duration(0); at <= 11*time.Minute; at += load.GridStep {
+		s = append(s, scaler.Sample{Time: time.Unix(0, 0).Add(at)})
+	}
+	if n := len(timestamped(s)); n > 35 {
+		t.Errorf("%d of %d samples are told", n, len(s))
+	}
+	s[0].Value = 1
+	for i := range s {
+		s[i].Value++
+	}
+	if n := len(timestamped(s)); n != len(s) {
+		t.Errorf("%d of the %d samples of a load are told", n, len(s))
 	}
 }
 

@@ -94,8 +94,8 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-// A run the way the agent has it done, by a process of its own. What sets ours
-// apart from the others is mostly the question to a real Nomad.
+// A run the way the agent has it done, by a process of its own, on an app that
+// does not change.
 func BenchmarkRun(b *testing.B) {
 	cluster := nomadtest.Start(b)
 	p := nomadtest.Policy(b, "app", nil)
@@ -103,13 +103,21 @@ func BenchmarkRun(b *testing.B) {
 	metrics := constant(60)
 
 	run := func(b *testing.B, cmd *exec.Cmd, check *sdk.ScalingPolicyCheck) float64 {
-		s := dispense(b, cmd, map[string]string{"nomad_address": cluster.Address})
-		for b.Loop() {
-			now := time.Now()
-			eval := &sdk.ScalingCheckEvaluation{Check: check, Metrics: timestamped(endingAt(metrics, now))}
+		between := startCounting(b, cluster.Address)
+		s := dispense(b, cmd, map[string]string{"nomad_address": between.URL})
+		once := func() {
+			eval := &sdk.ScalingCheckEvaluation{Check: check, Metrics: timestamped(endingAt(metrics, time.Now()))}
 			if eval, err := s.Run(eval, 1); err != nil || eval.Action.Direction != sdk.ScaleDirectionNone {
 				b.Fatal(eval, err)
 			}
+		}
+		nomadtest.Eventually(b, time.Minute, "a run that asks Nomad for nothing", func() bool {
+			before := between.requests.Load()
+			once()
+			return between.requests.Load() == before
+		})
+		for b.Loop() {
+			once()
 		}
 		return perOp(b)
 	}

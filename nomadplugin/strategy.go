@@ -31,6 +31,7 @@ type Strategy struct {
 	statuses  atomic.Pointer[nomad.StatusCache]
 	overrides *nomad.Overrides
 	cache     policyCache
+	said      sync.Map // the rule by app that was logged last
 	watch     follower
 	dog       *watchdog
 }
@@ -99,11 +100,14 @@ func (s *Strategy) Run(eval *sdk.ScalingCheckEvaluation, _ int64) (*sdk.ScalingC
 		eval.Action = &sdk.ScalingAction{Direction: sdk.ScaleDirectionNone, Reason: err.Error()}
 		return eval, nil
 	}
-	log.Debug("decided", "rule", decision.Rule, "desired", decision.Desired, "count", decision.Count,
-		"known", decision.Known, "load", decision.Load, "demand", decision.Demand, "utilisation", decision.Utilisation,
-		"goal", decision.Goal, "min", decision.MinInstances, "max", decision.MaxInstances, "buffer", decision.BufferInstances,
-		"up_cooldown", decision.UpCooldown, "down_cooldown", decision.DownCooldown, "overridden", decision.Override != nil,
-		"reason", decision.Reason())
+	// The agent reads and weighs each line, even one that it then leaves out.
+	if last, _ := s.said.Swap(policy.App(), decision.Rule); last != decision.Rule || decision.Direction != scaler.None {
+		log.Debug("decided", "rule", decision.Rule, "desired", decision.Desired, "count", decision.Count,
+			"known", decision.Known, "load", decision.Load, "demand", decision.Demand, "utilisation", decision.Utilisation,
+			"goal", decision.Goal, "min", decision.MinInstances, "max", decision.MaxInstances, "buffer", decision.BufferInstances,
+			"up_cooldown", decision.UpCooldown, "down_cooldown", decision.DownCooldown, "overridden", decision.Override != nil,
+			"reason", decision.Reason())
+	}
 	eval.Action = &sdk.ScalingAction{
 		Count:     int64(decision.Count),
 		Direction: directions[decision.Direction],

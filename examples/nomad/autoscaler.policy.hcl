@@ -6,7 +6,7 @@ namespace "*" {
     "read-scaling-policy",   # the agent: read each of them
     "submit-job",            # optional: scale on while the last change of a count is deployed
     "scale-job",             # the agent: change the count
-    "read-job",              # the count and the history; the apm finds the gateways
+    "read-job",              # the count, the history and the jobs' events; the apm finds the gateways
   ]
 
   variables {

@@ -116,7 +116,15 @@ func TestAdminShowsLoad(t *testing.T) {
 	if report.Apps[appName].Concurrency != 3 || report.Series != nil {
 		t.Errorf("for one app: %+v", report)
 	}
+	report = LoadReport{}
+	decode(t, g, "/v1/load?metric=concurrency&window=11m", &report)
+	if len(report.Shared) != 1 || len(report.Shared[0].Apps) != 1 || report.Shared[0].Apps[0] != appName || len(report.Apps) != 0 {
+		t.Errorf("for all apps: %+v", report)
+	} else if s := report.Shared[0].Series; len(s) == 0 || s[len(s)-1].Value != 3 {
+		t.Errorf("for all apps the series is %v, want 3 at the end", s)
+	}
 	for path, want := range map[string]int{
+		"?metric=custom&window=1m":                            http.StatusBadRequest,
 		"?app=default/none/web":                               http.StatusNotFound,
 		"?app=" + appName + "&metric=custom&window=1m":        http.StatusBadRequest,
 		"?app=" + appName + "&metric=concurrency&window=soon": http.StatusBadRequest,

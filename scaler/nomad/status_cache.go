@@ -19,10 +19,10 @@ import (
 const (
 	// settleTime is how long after a job's last event its status is not kept:
 	// the scaling event is written after the job and makes no event of its own.
-	// It is longer than whoever scales waits for Nomad.
-	settleTime = 15 * time.Second
-	// maxAge bounds how long an event that got lost matters. Each status gets
-	// between half of it and all, so that they are not read anew all at once.
+	settleTime = 5 * time.Second
+	// maxAge bounds how long it matters that an event got lost, or that a server
+	// is cut off from its leader and gives signs of life. Each status gets between
+	// half of it and all, so that they are not read anew all at once.
 	maxAge = 5 * time.Minute
 	// streamSilence is when an event stream is taken for dead. Nomad sends
 	// something every 30 seconds.
@@ -41,7 +41,6 @@ const (
 //
 // It is safe for concurrent use.
 type StatusCache struct {
-	read   func(context.Context, scaler.Policy) (Status, error)
 	client *Client
 
 	mu sync.Mutex
@@ -68,7 +67,7 @@ type cachedStatus struct {
 
 // NewStatusCache returns a cache that keeps nothing until it watches.
 func NewStatusCache(c *Client) *StatusCache {
-	return &StatusCache{read: c.Status, client: c, jobs: make(map[jobKey]*cachedJob)}
+	return &StatusCache{client: c, jobs: make(map[jobKey]*cachedJob)}
 }
 
 // Status returns what [Client.Status] does, and whether it was kept from before.
@@ -80,10 +79,10 @@ func (c *StatusCache) Status(ctx context.Context, p scaler.Policy) (status Statu
 	return status, false, err
 }
 
-// Read asks Nomad.
+// Read asks Nomad, whatever is kept.
 func (c *StatusCache) Read(ctx context.Context, p scaler.Policy) (Status, error) {
 	begun := time.Now()
-	status, err := c.read(ctx, p)
+	status, err := c.client.Status(ctx, p)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	job := c.job(p.Namespace, p.Job)
@@ -158,6 +157,8 @@ func (c *StatusCache) follow(ctx context.Context) (opened bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	silence := time.AfterFunc(listTimeout, func() { cancel(errors.New("there is no sign of life")) })
+	defer silence.Stop()
 	query := reading(ctx, api.AllNamespacesNamespace)
 	query.Params = map[string]string{"topic": string(api.TopicJob)}
 	stream, err := c.client.api.Raw().Response("/v1/event/stream", query)
@@ -169,8 +170,6 @@ func (c *StatusCache) follow(ctx context.Context) (opened bool, err error) {
 	// The client of the Nomad project tells neither of a sign of life nor of an
 	// event's namespace, and unpacks the whole job.
 	lines := json.NewDecoder(stream)
-	silence := time.AfterFunc(listTimeout, func() { cancel(errors.New("there is no sign of life")) })
-	defer silence.Stop()
 	for {
 		var line eventLine
 		if err := lines.Decode(&line); err != nil {
