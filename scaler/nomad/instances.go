@@ -90,9 +90,14 @@ func (c *Client) WatchInstances(ctx context.Context, w InstanceWatcher) {
 	}
 }
 
+// watchInstances returns without an error when it is to begin anew at once.
 func (c *Client) watchInstances(ctx context.Context, w InstanceWatcher) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	namespaces, index, err := c.listNamespaces(ctx, 0)
+	if err != nil {
+		return err
+	}
 	listed, err := c.list(ctx, w)
 	if err != nil {
 		return err
@@ -102,12 +107,16 @@ func (c *Client) watchInstances(ctx context.Context, w InstanceWatcher) error {
 	if err != nil {
 		return explain(needs("read-job", "*", err), "opening the event stream")
 	}
+	missed := make(chan error, 1)
+	go func() { missed <- c.newNamespace(ctx, namespaces, index) }()
 	relist := time.NewTicker(relistInterval)
 	defer relist.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case err := <-missed:
+			return err
 		case <-relist.C:
 			if listed, err = c.list(ctx, w); err != nil {
 				return err

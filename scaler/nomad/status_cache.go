@@ -153,7 +153,7 @@ func (c *StatusCache) Watch(ctx context.Context, failed func(error)) {
 func (c *StatusCache) follow(ctx context.Context) (opened bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	namespaces, err := c.listNamespaces(ctx)
+	namespaces, _, err := c.client.listNamespaces(ctx, 0)
 	if err != nil {
 		return false, err
 	}
@@ -190,21 +190,6 @@ func (c *StatusCache) follow(ctx context.Context) (opened bool, err error) {
 			return true, nil
 		}
 	}
-}
-
-// listNamespaces lists the namespaces that there are and the token may see.
-func (c *StatusCache) listNamespaces(ctx context.Context) (map[string]bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
-	defer cancel()
-	list, _, err := c.client.api.Namespaces().List(reading(ctx, ""))
-	if err != nil {
-		return nil, explain(err, "listing namespaces")
-	}
-	namespaces := make(map[string]bool, len(list))
-	for _, namespace := range list {
-		namespaces[namespace.Name] = true
-	}
-	return namespaces, nil
 }
 
 // eventLine is a line of the event stream, as far as it matters here. One without

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/nomad/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
@@ -103,6 +104,25 @@ func TestWatchInstances(t *testing.T) {
 	nomadtest.Eventually(t, soon, "the highest index stopping", func() bool {
 		return slices.Equal(w.indexes(p.App(), true), []int{2})
 	})
+}
+
+// The event stream of Nomad leaves out namespaces that come after it.
+func TestWatchInstancesOfANewNamespace(t *testing.T) {
+	agent := nomadtest.Start(t)
+	w := &recorder{instances: make(map[string]nomad.Instance), t: t}
+	watch(t, func(ctx context.Context) { agent.Client.WatchInstances(ctx, w) })
+	p := nomadtest.Policy(t, "early", nil)
+	agent.Register(t, nomadtest.Job(p))
+	nomadtest.Eventually(t, soon, "the instance of a namespace that was there", func() bool { return len(w.of(p.App())) == 1 })
+
+	if _, err := agent.API.Namespaces().Register(&api.Namespace{Name: "team"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	p = nomadtest.Policy(t, "late", scaler.Document{"namespace": "team"})
+	agent.Register(t, nomadtest.Job(p))
+	registered := time.Now()
+	nomadtest.Eventually(t, soon, "the instance of a new namespace", func() bool { return len(w.of(p.App())) == 1 })
+	t.Logf("the instance was seen after %s", time.Since(registered))
 }
 
 // watch runs f until the test ends.
