@@ -168,6 +168,25 @@ func fetchBy(client *http.Client, url string) error {
 	return nil
 }
 
+// herd sends requests to several gateways at once, on connections that are open
+// already.
+func herd(n int, gateways []string, path string) error {
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: n}}
+	defer client.CloseIdleConnections()
+	send := func(path string) error {
+		errs := make([]error, n)
+		var group sync.WaitGroup
+		for i := range n {
+			group.Go(func() { errs[i] = fetchBy(client, gateways[i%len(gateways)]+path) })
+		}
+		group.Wait()
+		return errors.Join(errs...)
+	}
+	// There is no app: this opens the connections.
+	_ = send("/")
+	return send(path)
+}
+
 // fetchAll sends requests at once.
 func fetchAll(n int, url string) error {
 	errs := make([]error, n)
@@ -274,7 +293,8 @@ func TestOnNomad(t *testing.T) {
 		url := g.start(t, "herd", 0, scaler.Document{
 			"min_instances": "0", "max_instances": "3", "metric": "concurrency", "target_concurrency_per_instance": "2",
 		})
-		if err := fetchAll(500, url+"?take=20ms"); err != nil {
+		gateway, path, _ := strings.Cut(url, "/apps/")
+		if err := herd(500, []string{gateway}, "/apps/"+path+"?take=20ms"); err != nil {
 			t.Fatal(err)
 		}
 		g.wantScaled(t, "herd", 3)

@@ -233,21 +233,11 @@ func TestGatewaysOnNomad(t *testing.T) {
 			"min_instances": "0", "max_instances": "3", "metric": "concurrency", "target_concurrency_per_instance": "2",
 		})
 		ready(app, 0)
-		const n = 500
-		client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: n}}
-		defer client.CloseIdleConnections()
-		send := func(path string) error {
-			errs := make([]error, n)
-			var group sync.WaitGroup
-			for i := range n {
-				group.Go(func() { errs[i] = fetchBy(client, gateways[i%len(gateways)].url+path) })
-			}
-			group.Wait()
-			return errors.Join(errs...)
+		var urls []string
+		for _, g := range gateways {
+			urls = append(urls, g.url)
 		}
-		// The connections are there when the requests come.
-		_ = send("/")
-		if err := send("/apps/" + app + "/?take=20ms"); err != nil {
+		if err := herd(500, urls, "/apps/"+app+"/?take=20ms"); err != nil {
 			t.Fatal(err)
 		}
 		nomad.wantScaled(t, "herd", 3)
