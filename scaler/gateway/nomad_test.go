@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -35,17 +36,26 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// atOnce is the header in which the app says how many requests it has.
-const atOnce = "At-Once"
+// The headers in which the app says how many requests it has, and since when it
+// listens.
+const (
+	atOnce    = "At-Once"
+	listening = "Listening"
+)
 
 // runApp does not wait for requests when it is told to stop.
 func runApp() {
-	var requests atomic.Int64
-	err := http.ListenAndServe(os.Getenv("NOMAD_ADDR_http"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set(atOnce, strconv.FormatInt(requests.Add(1), 10))
-		defer requests.Add(-1)
-		serveApp(w, r)
-	}))
+	listener, err := net.Listen("tcp", os.Getenv("NOMAD_ADDR_http"))
+	if err == nil {
+		var requests atomic.Int64
+		since := time.Now().Format(time.RFC3339Nano)
+		err = http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set(listening, since)
+			w.Header().Set(atOnce, strconv.FormatInt(requests.Add(1), 10))
+			defer requests.Add(-1)
+			serveApp(w, r)
+		}))
+	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
 }
@@ -87,7 +97,7 @@ type realGateway struct {
 }
 
 // onNomad starts a Nomad and a gateway that runs on it.
-func onNomad(t *testing.T, options ...nomadtest.Options) realGateway {
+func onNomad(t testing.TB, options ...nomadtest.Options) realGateway {
 	t.Helper()
 	agent := nomadtest.Start(t, options...)
 	g := realGateway{newGateway(t, with(agent.Client), func(c *Config) { c.EndDelays = true }), agent}
@@ -98,7 +108,7 @@ func onNomad(t *testing.T, options ...nomadtest.Options) realGateway {
 
 // start registers a job with one group, web, that scales by the document, and
 // waits until its instances are ready.
-func (g realGateway) start(t *testing.T, job string, count int, document scaler.Document, change ...func(*api.TaskGroup)) (url string) {
+func (g realGateway) start(t testing.TB, job string, count int, document scaler.Document, change ...func(*api.TaskGroup)) (url string) {
 	t.Helper()
 	app := g.register(t, job, count, document, change...)
 	eventually(t, "the instances of "+app+" are ready", func() bool {
@@ -108,7 +118,7 @@ func (g realGateway) start(t *testing.T, job string, count int, document scaler.
 }
 
 // register registers a job with one group, web, that scales by the document.
-func (g realGateway) register(t *testing.T, job string, count int, document scaler.Document, change ...func(*api.TaskGroup)) (app string) {
+func (g realGateway) register(t testing.TB, job string, count int, document scaler.Document, change ...func(*api.TaskGroup)) (app string) {
 	t.Helper()
 	app = "default/" + job + "/web"
 	j := nomadtest.Job(policy(t, app, document), nomadtest.Self(t))
@@ -130,7 +140,7 @@ func (g realGateway) register(t *testing.T, job string, count int, document scal
 	return app
 }
 
-func (g realGateway) status(t *testing.T, job string) AppStatus {
+func (g realGateway) status(t testing.TB, job string) AppStatus {
 	t.Helper()
 	return g.apps.find("default/"+job+"/web").status(g.now(), nil)
 }
