@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/nomad-autoscaler/plugins/base"
@@ -15,6 +16,10 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
+
+// statusTimeout bounds the question for the count. An agent that gets no answer to
+// its first one drops the policy for good, so Nomad is given time.
+const statusTimeout = 5 * time.Second
 
 // Target carries out what a strategy has decided. Beside the agent's own target
 // it goes by the desired count, changes it only if it is still what the strategy
@@ -60,7 +65,7 @@ func (t *Target) Status(config map[string]string) (*sdk.TargetStatus, error) {
 	if err != nil {
 		return nil, clean(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), statusTimeout)
 	defer cancel()
 	status, _, err := t.statuses.Load().Status(ctx, group)
 	if errors.Is(err, nomad.ErrNotFound) {

@@ -49,7 +49,7 @@ func sustainPosts(t *testing.T, url string) (stop func() int64) {
 }
 
 // ids are the instances that are ready.
-func (g realGateway) ids(t *testing.T, job string) (ready map[string]bool) {
+func (g realGateway) ids(t testing.TB, job string) (ready map[string]bool) {
 	t.Helper()
 	ready = make(map[string]bool)
 	for _, i := range g.status(t, job).Instances {
@@ -61,7 +61,7 @@ func (g realGateway) ids(t *testing.T, job string) (ready map[string]bool) {
 }
 
 // replaced tells whether so many instances are ready, and none of those before.
-func (g realGateway) replaced(t *testing.T, job string, before map[string]bool, count int) bool {
+func (g realGateway) replaced(t testing.TB, job string, before map[string]bool, count int) bool {
 	t.Helper()
 	now := g.ids(t, job)
 	for id := range now {
@@ -216,13 +216,14 @@ type gatewayProcess struct {
 	address, admin string
 }
 
-func startGateway(t *testing.T, binary string, agent *nomadtest.Agent) *gatewayProcess {
+func startGateway(t testing.TB, binary string, agent *nomadtest.Agent, flags ...string) *gatewayProcess {
 	t.Helper()
 	p := &gatewayProcess{
 		address: fmt.Sprintf("127.0.0.1:%d", nomadtest.FreePort(t)),
 		admin:   fmt.Sprintf("127.0.0.1:%d", nomadtest.FreePort(t)),
 	}
-	p.cmd = exec.Command(binary, "gateway", "--listen", p.address, "--admin-listen", p.admin, "--shutdown-delay", "1s")
+	flags = append([]string{"gateway", "--listen", p.address, "--admin-listen", p.admin, "--shutdown-delay", "1s"}, flags...)
+	p.cmd = exec.Command(binary, flags...)
 	p.cmd.Env = append(os.Environ(), "NOMAD_ADDR="+agent.Address)
 	p.cmd.Stderr = t.Output()
 	if err := p.cmd.Start(); err != nil {

@@ -210,13 +210,13 @@ func fetchAll(n int, url string) error {
 
 // sustain sends requests, so many at a time, until it is stopped, and fails the test
 // if one fails. It returns when some were served; stop serves some more first.
-func sustain(t *testing.T, atOnce int, url string) (stop func() (served int64)) {
+func sustain(t testing.TB, atOnce int, url string) (stop func() (served int64)) {
 	t.Helper()
 	return sustainBy(t, atOnce, func() error { return fetch(url) })
 }
 
 // sustainBy is sustain for requests of any kind.
-func sustainBy(t *testing.T, atOnce int, request func() error) (stop func() (served int64)) {
+func sustainBy(t testing.TB, atOnce int, request func() error) (stop func() (served int64)) {
 	t.Helper()
 	var served atomic.Int64
 	var failed atomic.Pointer[error]
