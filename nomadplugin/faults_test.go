@@ -115,9 +115,9 @@ func TestFaults(t *testing.T) {
 
 	t.Run("kill -9 of the plugins, and a restart of the agent", func(t *testing.T) {
 		p := grown(t, "plugins")
+		errors, ends := agent.evaluationErrors(t), agent.endsOfEvaluation(t)
 		agent.killPlugins(t)
 		gateway.load(p, 0)
-		errors, ends := agent.evaluationErrors(t), agent.endsOfEvaluation(t)
 		// An evaluation that was under way makes the agent give up all of them.
 		nomadtest.Eventually(t, again, "evaluations that fail", func() bool {
 			return agent.evaluationErrors(t) >= errors+3 || agent.endsOfEvaluation(t) > ends
