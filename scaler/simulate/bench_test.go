@@ -40,7 +40,8 @@ func TestStepsDoNotAllocate(t *testing.T) {
 			trace := shape(t, load, length)
 			return testing.AllocsPerRun(3, func() { run(t, p, trace, simulate.Options{}) })
 		}
-		if day, month := allocations(24*time.Hour), allocations(30*24*time.Hour); month > day {
+		// The runtime allocates now and then, too.
+		if day, month := allocations(24*time.Hour), allocations(30*24*time.Hour); month > 2*day {
 			t.Errorf("%s: %v allocations in a day, %v in a month", load, day, month)
 		}
 	}
