@@ -37,6 +37,7 @@ type Agent struct {
 	command []string
 	cmd     *exec.Cmd
 	exited  chan struct{}
+	tasks   taskPorts
 }
 
 // Options vary an agent.
@@ -95,7 +96,7 @@ func Run(ctx context.Context, binary string, o Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := launch(binary, o, ports, fmt.Sprintf(serverConfig, 1, 1, 10, "")+clientOf("", 0))
+	a, err := launch(binary, o, ports, fmt.Sprintf(serverConfig, 1, 1, 10, ""), "")
 	if err != nil {
 		return nil, err
 	}
@@ -113,8 +114,9 @@ func Run(ctx context.Context, binary string, o Options) (*Agent, error) {
 // agentPorts is how many ports an agent listens on: http, rpc and serf.
 const agentPorts = 3
 
-// launch starts an agent in the roles that their configuration gives it.
-func launch(binary string, o Options, ports []int, roles string) (*Agent, error) {
+// launch starts an agent: a server if there is a configuration for one, and a
+// client of the servers at some addresses, or of itself, unless that is noClient.
+func launch(binary string, o Options, ports []int, server, clientOf string) (*Agent, error) {
 	a := &Agent{
 		Address: fmt.Sprintf("http://127.0.0.1:%d", ports[0]),
 		rpc:     fmt.Sprintf("127.0.0.1:%d", ports[1]),
@@ -124,7 +126,11 @@ func launch(binary string, o Options, ports []int, roles string) (*Agent, error)
 	if !o.Durable {
 		a.command = append(a.command, "-dev")
 	}
-	config := fmt.Sprintf(agentConfig, filepath.Join(o.Dir, "data"), ports[0], ports[1], ports[2], ports[1], ports[2], o.ACL) + roles + o.Config
+	config := fmt.Sprintf(agentConfig, filepath.Join(o.Dir, "data"), ports[0], ports[1], ports[2], ports[1], ports[2], o.ACL) + server + o.Config
+	if clientOf != noClient {
+		a.tasks = reserveTaskPorts()
+		config += fmt.Sprintf(clientConfig, clientOf, a.tasks.from+1, a.tasks.from+rangeSize-1)
+	}
 	if err := os.WriteFile(filepath.Join(o.Dir, "agent.hcl"), []byte(config), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the agent's configuration: %w", err)
 	}
@@ -175,15 +181,11 @@ server {
 }
 `
 
-// clientOf is the configuration of the nth client of the servers at some addresses,
-// or of the agent's own. Clients do not know of each other's ports.
-func clientOf(servers string, nth int) string {
-	const ports = 3000
-	from := 20000 + nth*ports
-	return fmt.Sprintf(clientConfig, servers, from, from+ports-1)
-}
+// noClient is for an agent that is only a server.
+const noClient = "none"
 
-// The denied fingerprints ask addresses outside of the machine.
+// clientConfig is that of a client of the servers at some addresses, with the ports
+// that it gives out. The denied fingerprints ask addresses outside of the machine.
 const clientConfig = `
 client {
   enabled             = true
@@ -327,6 +329,7 @@ func (a *Agent) end(ctx context.Context) {
 	}
 	a.killTasks()
 	a.unmount()
+	a.tasks.release()
 }
 
 // StopJobs purges every job and waits until nothing of it runs. Shutdown delays

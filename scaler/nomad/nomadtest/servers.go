@@ -50,14 +50,14 @@ func StartCluster(t testing.TB, n, clients int) *Servers {
 		}
 		return strings.Join(list, ", ")
 	}
-	start := func(i int, name, roles string) *Agent {
+	start := func(i int, name, server, clientOf string) *Agent {
 		dir := filepath.Join(root, name)
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
 		// Durable, since -dev would make every agent a cluster of its own.
 		o := Options{Dir: dir, Durable: true, Config: fmt.Sprintf("name = %q\n", name)}
-		a, err := launch(binary, o, ports[i*agentPorts:(i+1)*agentPorts], roles)
+		a, err := launch(binary, o, ports[i*agentPorts:(i+1)*agentPorts], server, clientOf)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func StartCluster(t testing.TB, n, clients int) *Servers {
 
 	s := new(Servers)
 	for i := range n {
-		s.servers = append(s.servers, start(i, fmt.Sprintf("server-%d", i), fmt.Sprintf(serverConfig, n, patience, 2, addresses(2))))
+		s.servers = append(s.servers, start(i, fmt.Sprintf("server-%d", i), fmt.Sprintf(serverConfig, n, patience, 2, addresses(2)), noClient))
 	}
 	// A client that finds no leader tries again after a quarter of a minute.
 	Eventually(t, electionTimeout, "a leader", func() bool {
@@ -82,7 +82,7 @@ func StartCluster(t testing.TB, n, clients int) *Servers {
 		return err == nil && leader != ""
 	})
 	for i := range clients {
-		s.Clients = append(s.Clients, start(n+i, fmt.Sprintf("client-%d", i), clientOf(addresses(1), i)))
+		s.Clients = append(s.Clients, start(n+i, fmt.Sprintf("client-%d", i), "", addresses(1)))
 	}
 	s.Agent = s.Clients[0]
 	Eventually(t, startTimeout, "every client is ready", func() bool { return s.readyNodes() == clients })
