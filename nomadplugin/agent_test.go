@@ -22,6 +22,18 @@ const soon = 30 * time.Second
 // fast makes the agent evaluate twice a second.
 const fast = 500 * time.Millisecond
 
+// acted waits for a count and the action that led to it, which Nomad records after
+// the count.
+func acted(t *testing.T, cluster *nomadtest.Agent, p scaler.Policy, count int) (action *nomad.Action) {
+	t.Helper()
+	nomadtest.Eventually(t, soon, fmt.Sprintf("%s at %d", p.Job, count), func() bool {
+		status := cluster.Status(t, p)
+		action = status.History.LastAction
+		return status.Desired == count && action != nil && action.To == count
+	})
+	return action
+}
+
 // The subtests share one Nomad and one agent, and each has a job of its own.
 func TestAgent(t *testing.T) {
 	cluster := nomadtest.Start(t)
@@ -31,8 +43,7 @@ func TestAgent(t *testing.T) {
 	t.Run("one action to the goal when the step allows it", func(t *testing.T) {
 		p := declare(t, cluster, "leap", scaler.Document{"scale_up_step": "0", "max_instances": "5"})
 		gateway.load(p, 500)
-		nomadtest.Eventually(t, soon, "the maximum", func() bool { return cluster.Status(t, p).Desired == 5 })
-		action := cluster.Status(t, p).History.LastAction
+		action := acted(t, cluster, p, 5)
 		if action.From != 1 || action.To != 5 || action.Rule != scaler.RuleUp {
 			t.Errorf("the action was %+v, want 1 to 5 by rule up", action)
 		}
@@ -53,12 +64,10 @@ func TestAgent(t *testing.T) {
 		const cooldown = 12 * time.Second
 		p := declare(t, cluster, "steps", scaler.Document{"scale_up_step": "1", "max_instances": "3", "scale_up_cooldown": cooldown.String()})
 		gateway.load(p, 500)
-		nomadtest.Eventually(t, soon, "the first step", func() bool { return cluster.Status(t, p).Desired == 2 })
-		first := cluster.Status(t, p).History.LastAction.Time
+		first := acted(t, cluster, p, 2).Time
 		agent.kill(t)
 		agent.start(t)
-		nomadtest.Eventually(t, soon, "the second step", func() bool { return cluster.Status(t, p).Desired == 3 })
-		second := cluster.Status(t, p).History.LastAction
+		second := acted(t, cluster, p, 3)
 		if second.From != 2 || second.To != 3 {
 			t.Errorf("the second action was %+v, want 2 to 3", second)
 		}
@@ -138,8 +147,7 @@ func TestAgent(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		nomadtest.Eventually(t, soon, "the idle app at zero", func() bool { return cluster.Status(t, idle).Desired == 0 })
-		if rule := cluster.Status(t, idle).History.LastAction.Rule; rule != scaler.RuleInactive {
+		if rule := acted(t, cluster, idle, 0).Rule; rule != scaler.RuleInactive {
 			t.Errorf("the rule was %q, want %q", rule, scaler.RuleInactive)
 		}
 		if got := cluster.Status(t, busy).Desired; got != 1 {

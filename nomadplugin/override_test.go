@@ -37,8 +37,7 @@ func TestOverride(t *testing.T) {
 	}
 	reaches := func(p scaler.Policy, count int) *nomad.Action {
 		t.Helper()
-		nomadtest.Eventually(t, soon, p.Job+" at the count", func() bool { return cluster.Status(t, p).Desired == count })
-		return cluster.Status(t, p).History.LastAction
+		return acted(t, cluster, p, count)
 	}
 
 	t.Run("is applied at the next decision and ends by itself", func(t *testing.T) {
