@@ -26,7 +26,7 @@ type appModelV0 struct {
 	PurgeOnDestroy types.Bool     `tfsdk:"purge_on_destroy"`
 	Drift          types.Map      `tfsdk:"drift"`
 	Timeouts       timeouts.Value `tfsdk:"timeouts"`
-	policyModel
+	scalingModel
 }
 
 // defaultTimeout is longer than the ten minutes that a deployment has by
@@ -34,7 +34,7 @@ type appModelV0 struct {
 const defaultTimeout = 15 * time.Minute
 
 func appSchema(ctx context.Context) schema.Schema {
-	attributes := policySchema()
+	attributes := scalingSchema()
 	for name, attribute := range map[string]schema.Attribute{
 		"id":        schema.StringAttribute{Computed: true, MarkdownDescription: "`<namespace>/<job>/<group>`."},
 		"namespace": schema.StringAttribute{Computed: true, MarkdownDescription: "The namespace of the job: the one that the jobspec names, else the provider's."},
@@ -102,7 +102,7 @@ func (m *appModelV0) setTarget(t *nomad.Target) {
 // sameJob reports whether two models declare the same job, so that there is
 // nothing to tell Nomad.
 func (m appModelV0) sameJob(other appModelV0) bool {
-	return m.Jobspec.Equal(other.Jobspec) && m.Group.Equal(other.Group) && m.Drift.Equal(other.Drift) && m.equal(other.policyModel)
+	return m.Jobspec.Equal(other.Jobspec) && m.Group.Equal(other.Group) && m.Drift.Equal(other.Drift) && m.equal(other.scalingModel)
 }
 
 func driftValue(drift map[string]string) types.Map {

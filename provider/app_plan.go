@@ -18,7 +18,7 @@ import (
 const planTimeout = 30 * time.Second
 
 func (r *appResource) ConfigValidators(context.Context) []resource.ConfigValidator {
-	return []resource.ConfigValidator{policyValidator{}}
+	return []resource.ConfigValidator{scalingValidator{}}
 }
 
 // ModifyPlan plans every default, that the job is as declared, and a
@@ -40,13 +40,13 @@ func (r *appResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReq
 	}
 	t, diags := r.planTarget(ctx, config, before)
 	resp.Diagnostics.Append(diags...)
-	policy, diags := config.plan(before.policyModel, t)
+	policy, diags := config.plan(before.scalingModel, t)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	plan.setTarget(t)
-	plan.policyModel = policy
+	plan.scalingModel = policy
 	plan.Drift = driftValue(nil)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 	if exists && t != nil && !sameJob(*t, before.target()) {

@@ -48,17 +48,17 @@ func (r *appResource) Read(ctx context.Context, req resource.ReadRequest, resp *
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	state.policyModel = livePolicy(job, t, state.policyModel)
+	state.scalingModel = liveScaling(job, t, state.scalingModel)
 	state.Drift = driftValue(nomad.Drift(baseline, job, t.Group))
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
 
-// livePolicy is the policy in the job, written as before where it means the
+// liveScaling is the policy in the job, written as before where it means the
 // same.
-func livePolicy(job *api.Job, t nomad.Target, before policyModel) policyModel {
+func liveScaling(job *api.Job, t nomad.Target, before scalingModel) scalingModel {
 	live, err := nomad.ReadSettings(job, t.Group)
 	if err != nil {
-		return noPolicy()
+		return noScaling()
 	}
 	set := liveSettings(live, t)
 	if job.Stop != nil && *job.Stop {
@@ -68,10 +68,10 @@ func livePolicy(job *api.Job, t nomad.Target, before policyModel) policyModel {
 			set["enabled"] = enabled
 		}
 	}
-	return newPolicyModel(set, nil, before)
+	return newScalingModel(set, nil, before)
 }
 
-func textsOf(m policyModel) settings {
+func textsOf(m scalingModel) settings {
 	set, _ := m.settings()
 	return set
 }

@@ -36,15 +36,9 @@ func (r *appResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp
 }
 
 func (r *appResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	if req.ProviderData == nil {
-		return
-	}
-	c, ok := req.ProviderData.(*connection)
-	if !ok {
-		resp.Diagnostics.AddError("Unexpected provider data", fmt.Sprintf("Got %T. This is a bug in the provider.", req.ProviderData))
-		return
-	}
-	r.connection = c
+	var diags diag.Diagnostics
+	r.connection, diags = connectionOf(req.ProviderData)
+	resp.Diagnostics.Append(diags...)
 }
 
 // Create registers the job. The state is saved before waiting, so that a job
@@ -188,7 +182,7 @@ func (r *appResource) redeclare(ctx context.Context, plan, state appModelV0) (no
 // applied is the state after the plan has been carried out.
 func (m appModelV0) applied(block nomad.Block) appModelV0 {
 	m.setTarget(new(nomad.TargetOf(block.Policy)))
-	m.policyModel = newPolicyModel(settingsOf(block), nil, m.policyModel)
+	m.scalingModel = newScalingModel(settingsOf(block), nil, m.scalingModel)
 	m.Drift = driftValue(nil)
 	return m
 }

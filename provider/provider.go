@@ -7,7 +7,6 @@ import (
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
-	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
@@ -42,7 +41,7 @@ func (p *nomadscaleProvider) Schema(_ context.Context, _ provider.SchemaRequest,
 // without what only Nomad can tell.
 func (p *nomadscaleProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
 	c := new(connection)
-	resp.ResourceData = c
+	resp.ResourceData, resp.DataSourceData, resp.ActionData, resp.ListResourceData = c, c, c, c
 	if !req.Config.Raw.IsFullyKnown() {
 		return
 	}
@@ -69,24 +68,3 @@ func (p *nomadscaleProvider) Resources(context.Context) []func() resource.Resour
 }
 
 func (p *nomadscaleProvider) DataSources(context.Context) []func() datasource.DataSource { return nil }
-
-// connection is how resources reach Nomad.
-type connection struct {
-	// client is nil while the provider's configuration is unknown.
-	client *nomad.Client
-	// namespace is that of jobs whose specification names none; "" is default.
-	namespace string
-	// region is the one that is configured, or "".
-	region string
-}
-
-// use returns the client, or says why there is none.
-func (c *connection) use() (*nomad.Client, diag.Diagnostics) {
-	var diags diag.Diagnostics
-	if c == nil || c.client == nil {
-		diags.AddError("The provider is not configured",
-			"Part of the provider's configuration is not known yet, so Nomad cannot be reached. Apply first what it depends on, with -target, or give it values that are known.")
-		return nil, diags
-	}
-	return c.client, nil
-}

@@ -105,7 +105,7 @@ func TestSchemaFollowsTheDocument(t *testing.T) {
 
 // A document written by the provider reads back as the attributes that it was
 // written from, whatever the metric.
-func TestPolicyModelRoundTrip(t *testing.T) {
+func TestScalingModelRoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, set := range []settings{
 		{},
@@ -117,13 +117,13 @@ func TestPolicyModelRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v: %v", set, err)
 		}
-		m := newPolicyModel(settingsOf(block), nil)
+		m := newScalingModel(settingsOf(block), nil)
 		read, unknown := m.settings()
 		again, err := read.block(someTarget)
 		if err != nil || len(unknown) > 0 {
 			t.Fatalf("%v: %v, unknown: %v", set, err, unknown)
 		}
-		if !m.equal(newPolicyModel(settingsOf(again), nil)) {
+		if !m.equal(newScalingModel(settingsOf(again), nil)) {
 			t.Errorf("%v reads back as %v", set, read)
 		}
 	}

@@ -86,8 +86,8 @@ func lookupField(name string) (field, bool) {
 	return field{}, false
 }
 
-// policySchema is the part of a resource's schema that holds a policy.
-func policySchema() map[string]schema.Attribute {
+// scalingSchema is the part of a resource's schema that holds a policy.
+func scalingSchema() map[string]schema.Attribute {
 	nested := map[string]map[string]schema.Attribute{autoscaling: {}, routing: {}, "": {}}
 	for _, f := range fields {
 		nested[f.parent][f.Name] = f.attribute()

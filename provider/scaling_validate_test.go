@@ -162,7 +162,7 @@ func TestUnknownValuesHideTheirRulesAlone(t *testing.T) {
 				unknown[name] = true
 			}
 			var got []string
-			for _, d := range newPolicyModel(c.set, unknown).validate() {
+			for _, d := range newScalingModel(c.set, unknown).validate() {
 				got = append(got, strings.TrimPrefix(d.Summary(), "Invalid "))
 			}
 			if !slices.Equal(got, c.want) {

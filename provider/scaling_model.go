@@ -11,9 +11,9 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
-// policyModel is the part of a resource's model that holds a policy. Its nested
+// scalingModel is the part of a resource's model that holds a policy. Its nested
 // attributes stay objects: their fields are listed once, in fields.
-type policyModel struct {
+type scalingModel struct {
 	Autoscaling          types.Object `tfsdk:"autoscaling"`
 	ServiceSelectionMode types.String `tfsdk:"service_selection_mode"`
 	Routing              types.Object `tfsdk:"routing"`
@@ -24,7 +24,7 @@ type policyModel struct {
 type settings map[string]string
 
 // value is what the model holds for a field, or nil where it holds nothing.
-func (m policyModel) value(f field) attr.Value {
+func (m scalingModel) value(f field) attr.Value {
 	switch f.parent {
 	case autoscaling:
 		return within(m.Autoscaling, f)
@@ -44,7 +44,7 @@ func within(object types.Object, f field) attr.Value {
 
 // settings reads the values that are set, and the names of those that are not
 // known yet.
-func (m policyModel) settings() (set settings, unknown map[string]bool) {
+func (m scalingModel) settings() (set settings, unknown map[string]bool) {
 	set, unknown = make(settings), make(map[string]bool)
 	for _, f := range fields {
 		value := m.value(f)
@@ -171,23 +171,23 @@ func (f field) same(a, b string) bool {
 	}
 }
 
-// newPolicyModel holds a policy's settings and, in the fields that are unknown,
+// newScalingModel holds a policy's settings and, in the fields that are unknown,
 // no value yet. Where one of the models before says the same in another way, it
 // keeps that way: first comes first.
-func newPolicyModel(set settings, unknown map[string]bool, before ...policyModel) policyModel {
+func newScalingModel(set settings, unknown map[string]bool, before ...scalingModel) scalingModel {
 	nested := map[string]map[string]attr.Value{autoscaling: {}, routing: {}, "": {}}
 	for _, f := range fields {
 		nested[f.parent][f.Name] = pick(f, set, unknown, before)
 	}
 	mode, _ := nested[""][serviceSelectionMode].(types.String)
-	return policyModel{
+	return scalingModel{
 		Autoscaling:          types.ObjectValueMust(attrTypes(autoscaling), nested[autoscaling]),
 		ServiceSelectionMode: mode,
 		Routing:              types.ObjectValueMust(attrTypes(routing), nested[routing]),
 	}
 }
 
-func pick(f field, set settings, unknown map[string]bool, before []policyModel) attr.Value {
+func pick(f field, set settings, unknown map[string]bool, before []scalingModel) attr.Value {
 	if unknown[f.Name] {
 		return unknownValue(f)
 	}
@@ -207,9 +207,9 @@ func pick(f field, set settings, unknown map[string]bool, before []policyModel) 
 	return valueOf(f, s)
 }
 
-// noPolicy is the model of a group without a policy.
-func noPolicy() policyModel {
-	return policyModel{
+// noScaling is the model of a group without a policy.
+func noScaling() scalingModel {
+	return scalingModel{
 		Autoscaling:          types.ObjectNull(attrTypes(autoscaling)),
 		ServiceSelectionMode: types.StringNull(),
 		Routing:              types.ObjectNull(attrTypes(routing)),
@@ -217,6 +217,6 @@ func noPolicy() policyModel {
 }
 
 // equal reports whether two models hold the same values, written the same way.
-func (m policyModel) equal(other policyModel) bool {
+func (m scalingModel) equal(other scalingModel) bool {
 	return m.Autoscaling.Equal(other.Autoscaling) && m.ServiceSelectionMode.Equal(other.ServiceSelectionMode) && m.Routing.Equal(other.Routing)
 }

@@ -14,21 +14,21 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
-// policyValidator checks the policy of a resource's configuration with the
+// scalingValidator checks the policy of a resource's configuration with the
 // checks of package scaler. Values that are not known yet are left out, and so
 // is every rule that they have a part in.
-type policyValidator struct{}
+type scalingValidator struct{}
 
-var _ resource.ConfigValidator = policyValidator{}
+var _ resource.ConfigValidator = scalingValidator{}
 
-func (policyValidator) Description(context.Context) string {
+func (scalingValidator) Description(context.Context) string {
 	return "Every value of the policy is in its range and none contradicts another."
 }
 
-func (v policyValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+func (v scalingValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 
-func (policyValidator) ValidateResource(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
-	var m policyModel
+func (scalingValidator) ValidateResource(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	var m scalingModel
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root(autoscaling), &m.Autoscaling)...)
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root(serviceSelectionMode), &m.ServiceSelectionMode)...)
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root(routing), &m.Routing)...)
@@ -53,7 +53,7 @@ var partners = map[string][]string{
 	"hash_key":                        {serviceSelectionMode},
 }
 
-func (m policyModel) validate() diag.Diagnostics {
+func (m scalingModel) validate() diag.Diagnostics {
 	set, unknown := m.settings()
 	_, err := set.assume(unknown).block(someTarget)
 	var diags diag.Diagnostics
@@ -116,7 +116,7 @@ func invalidPolicy(err error) diag.Diagnostics {
 // the same stay as they are, so that rewriting 300s as 5m changes nothing.
 // While a value is unknown, so is everything that is not configured; and while
 // the target is, so is the query that names it.
-func (m policyModel) plan(before policyModel, t *nomad.Target) (policyModel, diag.Diagnostics) {
+func (m scalingModel) plan(before scalingModel, t *nomad.Target) (scalingModel, diag.Diagnostics) {
 	set, unknown := m.settings()
 	if len(unknown) > 0 {
 		for _, f := range fields {
@@ -124,7 +124,7 @@ func (m policyModel) plan(before policyModel, t *nomad.Target) (policyModel, dia
 				unknown[f.Name] = true
 			}
 		}
-		planned := newPolicyModel(set, unknown, before, m)
+		planned := newScalingModel(set, unknown, before, m)
 		planned.keepUnknown(m)
 		return planned, nil
 	}
@@ -138,12 +138,12 @@ func (m policyModel) plan(before policyModel, t *nomad.Target) (policyModel, dia
 	if err != nil {
 		return m, invalidPolicy(err)
 	}
-	return newPolicyModel(settingsOf(block), unknown, before, m), nil
+	return newScalingModel(settingsOf(block), unknown, before, m), nil
 }
 
 // keepUnknown makes nested attributes unknown that are so as a whole in the
 // configuration.
-func (m *policyModel) keepUnknown(config policyModel) {
+func (m *scalingModel) keepUnknown(config scalingModel) {
 	if config.Autoscaling.IsUnknown() {
 		m.Autoscaling = types.ObjectUnknown(attrTypes(autoscaling))
 	}
