@@ -22,7 +22,10 @@ const (
 	// idlePerInstance are kept open to each instance, for as many requests at
 	// a time need as many connections.
 	idlePerInstance = 1024
-	idleTimeout     = 90 * time.Second
+	// idleTimeout is below the 5 seconds after which Node.js and uvicorn close a
+	// connection that is idle: a request that meets that cannot always be sent
+	// again.
+	idleTimeout = 4 * time.Second
 )
 
 // newProxy returns the proxy that each request gets a copy of. Answers without a
