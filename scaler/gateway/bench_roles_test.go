@@ -96,7 +96,7 @@ func runBare(addresses []string) error {
 		r.Out.URL.Scheme, r.Out.URL.Host = "http", addresses[int(turn.Add(1))%len(addresses)]
 		r.SetXForwarded()
 	}
-	go func() { _ = http.Serve(listener, &bare) }()
+	go func() { _ = http.Serve(listener, bare) }()
 	fmt.Println(listener.Addr())
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return err

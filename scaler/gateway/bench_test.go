@@ -30,7 +30,7 @@ func BenchmarkGateway(b *testing.B) {
 	bare := newProxy(g.to, g.log)
 	target := &url.URL{Scheme: "http", Host: address}
 	bare.Rewrite = func(r *httputil.ProxyRequest) { r.SetURL(target); r.SetXForwarded() }
-	server := httptest.NewServer(&bare)
+	server := httptest.NewServer(bare)
 	b.Cleanup(server.Close)
 
 	b.Run("connections=real/proxy=bare", func(b *testing.B) { benchmarkReal(b, server.URL+"/") })
@@ -43,7 +43,7 @@ func BenchmarkGateway(b *testing.B) {
 	cannedGateway.proxy.Transport = canned(answer)
 	cannedGateway.declare(declared(b, appName, scaler.Document{"service_selection_mode": "min_load", "max_instances": "1"}))
 	cannedGateway.apps.find(appName).addReady("a", 0)
-	b.Run("connections=none/proxy=bare", func(b *testing.B) { benchmarkCanned(b, &cannedBare) })
+	b.Run("connections=none/proxy=bare", func(b *testing.B) { benchmarkCanned(b, cannedBare) })
 	b.Run("connections=none/proxy=gateway", func(b *testing.B) { benchmarkCanned(b, cannedGateway) })
 }
 

@@ -16,7 +16,6 @@ import (
 func (g *Gateway) client(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, c *call) error {
 		timeout := g.config.ClientTimeout
-		control := http.NewResponseController(w)
 		var body *steadyBody
 		if r.ContentLength != 0 {
 			body = &steadyBody{ReadCloser: r.Body}
@@ -24,7 +23,7 @@ func (g *Gateway) client(next handler) handler {
 				body.ReadCloser = http.MaxBytesReader(w, r.Body, limit)
 			}
 			if r.ProtoMajor == 1 && timeout > 0 {
-				body.control, body.timeout = control, timeout
+				body.control, body.timeout = http.NewResponseController(w), timeout
 			}
 			// The server looks at the body of its own request to see whether it was
 			// asked for.
@@ -32,7 +31,9 @@ func (g *Gateway) client(next handler) handler {
 			r.Body = body
 		}
 		if timeout > 0 {
-			w = &steadyWriter{ResponseWriter: w, control: control, timeout: timeout}
+			steady := &steadyWriter{ResponseWriter: w, timeout: timeout}
+			defer steady.end()
+			w = steady
 		}
 		err := next(w, r, c)
 		if err != nil && body != nil {
@@ -89,26 +90,41 @@ func (b *steadyBody) Read(p []byte) (int, error) {
 // steadyWriter is an answer of which the client has to take more all the time.
 type steadyWriter struct {
 	http.ResponseWriter
-	control *http.ResponseController
 	timeout time.Duration
+	// buffered are the bytes written that net/http cannot have sent on yet.
+	buffered int
 	// timer breaks off a write that takes too long.
 	timer *time.Timer
 }
 
+// serverBuffer is what net/http keeps of an answer before it sends any of it.
+const serverBuffer = 2048
+
 func (w *steadyWriter) Write(p []byte) (int, error) {
+	if w.buffered += len(p); w.buffered <= serverBuffer {
+		return w.ResponseWriter.Write(p)
+	}
 	defer w.start().Stop()
 	return w.ResponseWriter.Write(p)
+}
+
+// end sends what is left of an answer that the client has to take some of.
+func (w *steadyWriter) end() {
+	if w.timer != nil {
+		_ = w.FlushError()
+	}
 }
 
 // FlushError is what an [http.ResponseController] flushes by.
 func (w *steadyWriter) FlushError() error {
 	defer w.start().Stop()
-	return w.control.Flush()
+	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
 func (w *steadyWriter) start() *time.Timer {
 	if w.timer == nil {
-		w.timer = time.AfterFunc(w.timeout, func() { _ = w.control.SetWriteDeadline(time.Unix(1, 0)) })
+		control := http.NewResponseController(w.ResponseWriter)
+		w.timer = time.AfterFunc(w.timeout, func() { _ = control.SetWriteDeadline(time.Unix(1, 0)) })
 	} else {
 		w.timer.Reset(w.timeout)
 	}

@@ -28,11 +28,10 @@ const (
 	idleTimeout = 4 * time.Second
 )
 
-// newProxy returns the proxy that each request gets a copy of. Answers without a
-// length and event streams are flushed as they come, which ReverseProxy does of
-// itself; the others go in whole buffers.
-func newProxy(to upstream, logger *slog.Logger) httputil.ReverseProxy {
-	return httputil.ReverseProxy{
+// newProxy returns a proxy. Answers without a length and event streams are flushed
+// as they come, which ReverseProxy does of itself; the others go in whole buffers.
+func newProxy(to upstream, logger *slog.Logger) *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
 		Transport:  to,
 		BufferPool: new(buffers),
 		ErrorLog:   log.New(logWriter{logger}, "", 0),
@@ -101,8 +100,9 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, c *call) error
 		c.upload = newUpload(r)
 		c.deadline = c.sent.Add(c.policy.RequestTimeout)
 	}
-	var try attempt
-	ctx := httptrace.WithClientTrace(r.Context(), try.trace())
+	try := newAttempt()
+	c.failure = nil
+	ctx := httptrace.WithClientTrace(context.WithValue(r.Context(), callKey{}, c), &try.trace)
 	if c.policy.RequestTimeout > 0 {
 		var cancel context.CancelCauseFunc
 		ctx, cancel = context.WithCancelCause(ctx)
@@ -116,12 +116,8 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, c *call) error
 		// An app may answer before it has read all. HTTP/2 needs no leave.
 		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
-	var failure error
-	proxy := g.proxy
-	proxy.Rewrite = func(pr *httputil.ProxyRequest) { g.rewrite(pr, c) }
-	proxy.ModifyResponse = func(response *http.Response) error { g.answered(response, c); return nil }
-	proxy.ErrorHandler = func(_ http.ResponseWriter, _ *http.Request, err error) { failure = err }
-	proxy.ServeHTTP(w, r)
+	g.proxy.ServeHTTP(w, r)
+	failure := c.failure
 	if failure == nil {
 		return nil
 	}
@@ -141,10 +137,18 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, c *call) error
 	}
 }
 
+// callKey is where the context of a request that is forwarded has its call.
+type callKey struct{}
+
+func callOf(r *http.Request) *call {
+	c, _ := r.Context().Value(callKey{}).(*call)
+	return c
+}
+
 // rewrite addresses a request to the instance of its call: the prefix is taken
 // off the path.
-func (g *Gateway) rewrite(pr *httputil.ProxyRequest, c *call) {
-	out := pr.Out
+func (g *Gateway) rewrite(pr *httputil.ProxyRequest) {
+	c, out := callOf(pr.In), pr.Out
 	out.URL.Scheme, out.URL.Host = "http", c.place.address
 	out.URL.Path, out.URL.RawPath = unmounted(pr.In.URL.Path, pr.In.URL.RawPath, c.prefix)
 	// The gateway reads no query, so that it cannot read one differently.
@@ -167,7 +171,8 @@ func unmounted(path, escaped, prefix string) (string, string) {
 }
 
 // answered notes the head of an answer.
-func (g *Gateway) answered(response *http.Response, c *call) {
+func (g *Gateway) answered(response *http.Response) error {
+	c := callOf(response.Request)
 	c.status, c.headed = response.StatusCode, g.now()
 	if c.timeout != nil && endless(response) {
 		c.timeout.Stop()
@@ -175,7 +180,11 @@ func (g *Gateway) answered(response *http.Response, c *call) {
 	if c.waited > 0 {
 		c.app.firstByte(c.headed)
 	}
+	return nil
 }
+
+// failed notes why there is no answer.
+func failed(_ http.ResponseWriter, r *http.Request, err error) { callOf(r).failure = err }
 
 // endless tells answers that have no end of their own.
 func endless(response *http.Response) bool {

@@ -117,7 +117,7 @@ type Gateway struct {
 	peers       *peers
 	prober      *prober
 	to          upstream
-	proxy       httputil.ReverseProxy
+	proxy       *httputil.ReverseProxy
 	chain       handler
 
 	listener, adminListener net.Listener
@@ -170,6 +170,7 @@ func New(config Config) (*Gateway, error) {
 	g := &Gateway{config: config, log: config.Log, now: config.Now, prober: newProber(), to: newUpstream(), process: rand.Text()}
 	g.peers = newPeers(g, config.Peers)
 	g.proxy = newProxy(g.to, config.Log)
+	g.proxy.Rewrite, g.proxy.ModifyResponse, g.proxy.ErrorHandler = g.rewrite, g.answered, failed
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	g.apps = newApps(g)
 	g.overrides = nomad.NewOverrides(g.ignored)
@@ -328,6 +329,8 @@ type call struct {
 	// timeout ends the request at the deadline; nil without request_timeout.
 	timeout  *time.Timer
 	deadline time.Time
+	// failure is why the instance gave no answer; nil when it did.
+	failure error
 	// status is that of the answer, from when it has begun; 0 before.
 	status int
 }

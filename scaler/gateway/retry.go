@@ -31,15 +31,18 @@ type unanswered struct{ error }
 // request without a body that is idempotent, net/http's transport makes a second
 // attempt by itself when a connection breaks that has been used before, at the
 // same instance; all of that is one attempt here.
-type attempt struct{ sent, answered atomic.Bool }
+type attempt struct {
+	sent, answered atomic.Bool
+	trace          httptrace.ClientTrace
+}
 
-// trace lets the transport say how far an attempt has come. A head of which not
-// all is written is no request yet.
-func (a *attempt) trace() *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{
-		WroteHeaders:         func() { a.sent.Store(true) },
-		GotFirstResponseByte: func() { a.answered.Store(true) },
-	}
+// newAttempt returns an attempt that the transport tells how far it has come. A
+// head of which not all is written is no request yet.
+func newAttempt() *attempt {
+	a := new(attempt)
+	a.trace.WroteHeaders = func() { a.sent.Store(true) }
+	a.trace.GotFirstResponseByte = func() { a.answered.Store(true) }
+	return a
 }
 
 // idempotent tells whether a request means the same when it is sent twice (RFC
