@@ -1,14 +1,14 @@
 package gateway
 
 import (
-	"bufio"
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,51 +55,84 @@ func generated(b *testing.B, command *exec.Cmd, rate, p50, p99, failed string) l
 }
 
 // pace sends requests at a fixed rate, whether or not those before have been
-// answered in time, and returns how long after its time each was answered.
+// answered in time, and returns how long after its time each was answered. It
+// takes a process of its own with a thread for each connection: the timers of the
+// runtime come up to a millisecond late.
 func pace(b *testing.B, url string, rate float64) []time.Duration {
 	b.Helper()
-	host, path, _ := strings.Cut(strings.TrimPrefix(url, "http://"), "/")
+	p := startRole(b, "pacer", url, strconv.FormatFloat(rate, 'f', -1, 64))
+	defer p.end()
+	var all []time.Duration
+	if err := json.Unmarshal([]byte(p.address), &all); err != nil {
+		b.Fatalf("%s at %.0f requests a second: %v", url, rate, err)
+	}
+	return all
+}
+
+// runPacer is the process of pace: it says the times, in order.
+func runPacer(arguments []string) error {
+	runtime.GOMAXPROCS(2 * connections)
+	host, path, _ := strings.Cut(strings.TrimPrefix(arguments[0], "http://"), "/")
+	rate, err := strconv.ParseFloat(arguments[1], 64)
+	if err != nil {
+		return err
+	}
 	request := []byte("GET /" + path + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n")
 	interval := time.Duration(connections / rate * float64(time.Second))
-	each := int(roundDuration / interval)
 	took := make([][]time.Duration, connections)
 	failures := make([]error, connections)
 	var sent sync.WaitGroup
 	began := time.Now().Add(100 * time.Millisecond)
 	for n := range connections {
 		sent.Go(func() {
-			conn, err := net.Dial("tcp", host)
-			if err != nil {
-				failures[n] = err
-				return
-			}
-			defer func() { _ = conn.Close() }()
-			answers := bufio.NewReader(conn)
-			for k := range each {
-				due := began.Add(interval*time.Duration(k) + interval*time.Duration(n)/connections)
-				time.Sleep(time.Until(due))
-				if _, failures[n] = conn.Write(request); failures[n] != nil {
-					return
-				}
-				response, err := http.ReadResponse(answers, nil)
-				if err == nil {
-					_, err = io.Copy(io.Discard, response.Body)
-				}
-				if err == nil && response.StatusCode != http.StatusOK {
-					err = errors.New(response.Status)
-				}
-				if failures[n] = err; err != nil {
-					return
-				}
-				took[n] = append(took[n], time.Since(due))
-			}
+			first := began.Add(interval * time.Duration(n) / connections)
+			took[n], failures[n] = paced(host, request, first, interval, int(roundDuration/interval))
 		})
 	}
 	sent.Wait()
 	if err := errors.Join(failures...); err != nil {
-		b.Fatalf("%s at %.0f requests a second: %v", url, rate, err)
+		return err
 	}
 	all := slices.Concat(took...)
 	slices.Sort(all)
-	return all
+	text, err := json.Marshal(all)
+	fmt.Println(string(text))
+	return err
+}
+
+// paced sends requests on one connection, by calls that block its thread.
+func paced(host string, request []byte, first time.Time, interval time.Duration, times int) ([]time.Duration, error) {
+	runtime.LockOSThread()
+	conn, err := net.Dial("tcp", host)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close() }()
+	file, err := conn.(*net.TCPConn).File()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	file.Fd() // from here on its calls block
+	took := make([]time.Duration, 0, times)
+	answer := make([]byte, 4096)
+	for k := range times {
+		due := first.Add(interval * time.Duration(k))
+		sleepUntil(due)
+		if _, err := file.Write(request); err != nil {
+			return nil, err
+		}
+		for n := 0; !bytes.HasSuffix(answer[:n], cannedBody); {
+			more, err := file.Read(answer[n:])
+			if err != nil {
+				return nil, fmt.Errorf("after %q: %w", answer[:n], err)
+			}
+			n += more
+		}
+		if !bytes.HasPrefix(answer, []byte("HTTP/1.1 200")) {
+			return nil, fmt.Errorf("the answer is %q", answer)
+		}
+		took = append(took, time.Since(due))
+	}
+	return took, nil
 }

@@ -91,6 +91,7 @@ type proxy struct {
 	pid                int
 	stdin              io.WriteCloser
 	stdout             *bufio.Reader
+	end                func()
 	saturated          []loaded
 	// paced are the latencies of each round at a fixed rate, in order.
 	paced [][]time.Duration

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -34,7 +35,7 @@ const asleep = "default/asleep/web"
 // runRole is what the test binary does as a part of a benchmark: it says its
 // address on a line, and ends with its standard input.
 func runRole(role string, arguments []string) {
-	err := map[string]func([]string) error{"backends": runBackends, "bare": runBare, "gateway": runGateway}[role](arguments)
+	err := map[string]func([]string) error{"backends": runBackends, "bare": runBare, "gateway": runGateway, "pacer": runPacer}[role](arguments)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, role+":", err)
 		os.Exit(1)
@@ -42,9 +43,12 @@ func runRole(role string, arguments []string) {
 	os.Exit(0)
 }
 
+// cannedBody is what the instances answer.
+var cannedBody = bytes.Repeat([]byte("x"), 100)
+
 // runBackends answers requests without a body, with as little work as can be.
 func runBackends([]string) error {
-	answer := []byte("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\n" + strings.Repeat("x", 100))
+	answer := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", len(cannedBody), cannedBody)
 	var addresses []string
 	for range backends {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -192,12 +196,14 @@ func start(b *testing.B, command *exec.Cmd) *proxy {
 	if err := command.Start(); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() {
+	p := &proxy{pid: command.Process.Pid, stdin: stdin, stdout: bufio.NewReader(stdout)}
+	p.end = sync.OnceFunc(func() {
 		_ = stdin.Close()
-		_ = syscall.Kill(-command.Process.Pid, syscall.SIGTERM)
+		_ = syscall.Kill(-p.pid, syscall.SIGTERM)
 		_ = command.Wait()
 	})
-	return &proxy{pid: command.Process.Pid, stdin: stdin, stdout: bufio.NewReader(stdout)}
+	b.Cleanup(p.end)
+	return p
 }
 
 // line is the next line that the process says.
