@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -117,6 +118,14 @@ func serveMillion(b *testing.B, sockets int) {
 		},
 		"node drain": func() {
 			node := nodes[0].ID
+			// Nomad does not notice that a drain is over when it began while the
+			// node's last instances were stopping.
+			eventually(b, "nothing is stopping on the node", func() bool {
+				allocations, _, err := agent.API.Nodes().Allocations(node, nil)
+				return err == nil && !slices.ContainsFunc(allocations, func(a *api.Allocation) bool {
+					return a.DesiredStatus != api.AllocDesiredStatusRun && !a.ClientTerminalStatus()
+				})
+			})
 			if _, err := agent.API.Nodes().UpdateDrain(node, &api.DrainSpec{Deadline: time.Hour}, false, nil); err != nil {
 				b.Fatal(err)
 			}
