@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
@@ -327,6 +328,23 @@ func TestOnNomad(t *testing.T) {
 		stop()
 		if last := agent.Status(t, policy(t, "default/growth/web", nil)).History.LastAction; last == nil || last.To != 4 {
 			t.Errorf("the last action was %+v, want one to 4", last)
+		}
+	})
+
+	t.Run("another mode restarts nothing", func(t *testing.T) {
+		url := g.start(t, "modes", 2, scaler.Document{"service_selection_mode": "random", "min_instances": "2"})
+		before := g.ids(t, "modes")
+		for mode, refused := range map[string]bool{"exact": true, "first": false} {
+			changed := time.Now()
+			g.register(t, "modes", 2, scaler.Document{"service_selection_mode": mode, "min_instances": "2"})
+			eventually(t, mode+" is in force", func() bool {
+				err := fetch(url)
+				return g.status(t, "modes").Policy["service_selection_mode"] == mode && refused == (err != nil && strings.Contains(err.Error(), "several_instances"))
+			})
+			t.Logf("%s was in force %s after it was registered", mode, time.Since(changed).Round(time.Millisecond))
+		}
+		if diff := cmp.Diff(before, g.ids(t, "modes")); diff != "" {
+			t.Errorf("the instances are others (-before +after):\n%s", diff)
 		}
 	})
 
