@@ -21,7 +21,7 @@ func Run(ctx context.Context, version string, args []string) error {
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(gatewayCommand())
+	root.AddCommand(gatewayCommand(version))
 	root.AddCommand(simulateCommand())
 	root.AddCommand(sessionCommands(time.Now)...)
 	root.SetArgs(args)

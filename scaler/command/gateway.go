@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -19,7 +20,10 @@ import (
 // others can read a process's arguments.
 const adminTokenVariable = "NOMADSCALE_ADMIN_TOKEN"
 
-func gatewayCommand() *cobra.Command {
+// flushTimeout bounds how long the last traces may take to be sent.
+const flushTimeout = 5 * time.Second
+
+func gatewayCommand(version string) *cobra.Command {
 	var config gateway.Config
 	var peers gateway.Fleet
 	var addresses string
@@ -39,7 +43,10 @@ min_load hold over all of them. They find each other by the Nomad service of
 their admin listeners, or by a list.
 
 If ` + adminTokenVariable + ` is set, the admin listener asks for it as a bearer token,
-and the gateway sends it to the others.`,
+and the gateway sends it to the others.
+
+If OTEL_EXPORTER_OTLP_ENDPOINT is set, each request is a span that is sent there,
+by OTLP over HTTP; the other OTEL_* variables choose the sampler, headers and more.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config.Log = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
@@ -47,7 +54,7 @@ and the gateway sends it to the others.`,
 			if peers.Addresses, err = gateway.ParseAddresses(addresses); err != nil {
 				return fmt.Errorf("--peers = %w", err)
 			}
-			return runGateway(cmd.Context(), config, peers)
+			return runGateway(cmd.Context(), version, config, peers)
 		},
 	}
 	flags := cmd.Flags()
@@ -72,7 +79,7 @@ and the gateway sends it to the others.`,
 	return cmd
 }
 
-func runGateway(ctx context.Context, config gateway.Config, peers gateway.Fleet) error {
+func runGateway(ctx context.Context, version string, config gateway.Config, peers gateway.Fleet) error {
 	client, err := nomad.New(nomad.DefaultConfig())
 	if err != nil {
 		return err
@@ -84,9 +91,16 @@ func runGateway(ctx context.Context, config gateway.Config, peers gateway.Fleet)
 		peers.Client, peers.Token, peers.HTTP = client, config.AdminToken, &http.Client{Transport: nomad.Transport()}
 		config.Peers = &peers
 	}
+	var flush func(context.Context) error
+	if config.Tracer, flush, err = traces(ctx, version, config.ID, config.Log); err != nil {
+		return err
+	}
 	g, err := gateway.New(config)
 	if err != nil {
 		return fmt.Errorf("starting the gateway: %w", err)
 	}
-	return g.Run(ctx)
+	err = g.Run(ctx)
+	ending, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
+	return errors.Join(err, flush(ending))
 }

@@ -14,6 +14,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 )
 
 const (
@@ -93,7 +96,7 @@ var errRequestTimeout = errors.New("request_timeout is over")
 //
 // request_timeout is for all of it, to the end of the answer; connections that
 // were upgraded and event streams are open for as long as they like.
-func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, c *call) error {
+func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, c *call) (err error) {
 	first := c.sent.IsZero()
 	c.sent = g.now()
 	if first {
@@ -103,6 +106,11 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, c *call) error
 	try := newAttempt()
 	c.failure = nil
 	ctx := httptrace.WithClientTrace(context.WithValue(r.Context(), callKey{}, c), &try.trace)
+	if g.config.Tracer != nil {
+		var span trace.Span
+		ctx, span = g.traceAttempt(ctx, c)
+		defer func() { describe(span, c, err); span.End() }()
+	}
 	if c.policy.RequestTimeout > 0 {
 		var cancel context.CancelCauseFunc
 		ctx, cancel = context.WithCancelCause(ctx)
@@ -156,6 +164,9 @@ func (g *Gateway) rewrite(pr *httputil.ProxyRequest) {
 	// The values are there when the body has been read.
 	out.Trailer = pr.In.Trailer
 	g.forwarded(pr, c.prefix)
+	if g.config.Tracer != nil {
+		traceContext.Inject(pr.In.Context(), propagation.HeaderCarrier(out.Header))
+	}
 }
 
 // unmounted takes a prefix off a path, and off its escaped form if it has one.

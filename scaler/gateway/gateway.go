@@ -2,7 +2,7 @@
 // for them, and passes each on to an instance.
 //
 // A request goes through a chain of handlers, one concern and one file each:
-// client, route, limit, count, hold, selection, forward. What the gateway knows of
+// trace, client, route, limit, count, hold, selection, forward. What the gateway knows of
 // Nomad is in the registry of apps, and what it does of its own accord is probing
 // new instances and scaling up.
 package gateway
@@ -20,6 +20,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
@@ -72,6 +74,8 @@ type Config struct {
 	TrustForwarded bool
 	// AccessLog logs every request.
 	AccessLog bool
+	// Tracer makes the spans of requests; nil for none.
+	Tracer trace.Tracer
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Log is where the gateway logs; nil discards.
@@ -176,7 +180,7 @@ func New(config Config) (*Gateway, error) {
 	g.overrides = nomad.NewOverrides(g.ignored)
 	g.held = newHoldings(holding{requests: int64(config.MaxHeldRequests), bytes: config.MaxHeldBytes})
 	g.metrics = newMetrics(g)
-	g.chain = g.client(g.route(g.limit(g.count(g.hold(g.selection(g.forward))))))
+	g.chain = g.trace(g.client(g.route(g.limit(g.count(g.hold(g.selection(g.forward)))))))
 
 	var err error
 	if config.TLSCert != "" || config.TLSKey != "" {
