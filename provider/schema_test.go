@@ -39,48 +39,6 @@ func TestSchemasAreValid(t *testing.T) {
 	}
 }
 
-// described is any attribute or block of any schema.
-type described interface {
-	GetMarkdownDescription() string
-	GetDescription() string
-}
-
-func TestEverythingIsDescribed(t *testing.T) {
-	t.Parallel()
-	var resp provider.SchemaResponse
-	New("test")().Schema(t.Context(), provider.SchemaRequest{}, &resp)
-	for name, a := range resp.Schema.Attributes {
-		mustDescribe(t, "provider."+name, a)
-	}
-	for name, b := range resp.Schema.Blocks {
-		mustDescribe(t, "provider."+name, b)
-		for inner, a := range b.GetNestedObject().GetAttributes() {
-			mustDescribe(t, "provider."+name+"."+inner, a)
-		}
-	}
-	for name, s := range resourceSchemas(t) {
-		if s.MarkdownDescription == "" {
-			t.Errorf("%s is not described", name)
-		}
-		for attribute, a := range s.Attributes {
-			mustDescribe(t, name+"."+attribute, a)
-			if nested, ok := a.(schema.SingleNestedAttribute); ok {
-				for inner, a := range nested.Attributes {
-					mustDescribe(t, name+"."+attribute+"."+inner, a)
-				}
-			}
-		}
-	}
-}
-
-func mustDescribe(t *testing.T, name string, d described) {
-	t.Helper()
-	text := d.GetMarkdownDescription() + d.GetDescription()
-	if !strings.HasSuffix(text, ".") {
-		t.Errorf("%s: its description is not a sentence: %q", name, text)
-	}
-}
-
 // The document has one source; the schema says what that says.
 func TestSchemaFollowsTheDocument(t *testing.T) {
 	t.Parallel()
