@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"time"
 )
@@ -114,28 +113,4 @@ func (a *app) peerLoad(now time.Time) (l PeerLoad, idle bool) {
 		}
 	}
 	return l, s.RequestsPerMinute == 0 && l.Arrivals == 0 && l.InFlight == nil && l.Drained == nil
-}
-
-// elsewhere is the load of an app at all other gateways.
-type elsewhere struct {
-	requestsPerMinute, concurrency int
-	inFlight                       map[string]int
-}
-
-// add counts a part, from 0 to 1, of what a gateway has reported. What is in
-// part a request counts as one.
-func (e *elsewhere) add(l PeerLoad, part float64) {
-	of := func(n int) int { return int(math.Ceil(float64(n) * part)) }
-	e.requestsPerMinute += of(l.RequestsPerMinute)
-	e.concurrency += of(l.Concurrency)
-	for id, n := range l.InFlight {
-		if e.inFlight == nil {
-			e.inFlight = make(map[string]int)
-		}
-		e.inFlight[id] += of(n)
-	}
-}
-
-func (e *elsewhere) none() bool {
-	return e.requestsPerMinute == 0 && e.concurrency == 0 && e.inFlight == nil
 }

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"hash/fnv"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -86,24 +85,6 @@ type peer struct {
 type remains struct {
 	apps map[string]PeerLoad
 	at   time.Time
-}
-
-// view is what the gateway knows of the others at a moment.
-type view struct {
-	// members are the processes of the others that are there.
-	members map[string]member
-	gone    map[string]bool
-	// complete tells that every gateway that there is answers.
-	complete bool
-}
-
-// member is a gateway in a view.
-type member struct {
-	address string
-	answers bool
-	// part of its last report counts, from 0 to 1.
-	part float64
-	apps map[string]PeerLoad
 }
 
 var errNotLookedFor = errors.New("the gateways have not been looked for yet")
@@ -366,51 +347,6 @@ func (s *peers) merge() {
 	}
 }
 
-// known returns what is known of the others now; nothing for a gateway that
-// looks for none.
-func (s *peers) known() *view {
-	if s == nil {
-		return &view{complete: true}
-	}
-	return s.view.Load()
-}
-
-// alone tells whether there is no other gateway.
-func (s *peers) alone() bool {
-	v := s.known()
-	return v.complete && len(v.members) == 0
-}
-
-// drained tells whether no other gateway has a request at an allocation that
-// Nomad is stopping, nor sends one there.
-func (v *view) drained(app, allocation string) bool {
-	for _, m := range v.members {
-		if !slices.Contains(m.apps[app].Drained, allocation) {
-			return false
-		}
-	}
-	return v.complete
-}
-
-// ahead is how many of the other gateways with requests for an app have their
-// turn to scale it before a process.
-func (v *view) ahead(app, process string) (n int) {
-	own := precedence(app, process)
-	for other, m := range v.members {
-		if m.answers && m.apps[app].Concurrency > 0 && precedence(app, other) > own {
-			n++
-		}
-	}
-	return n
-}
-
-// precedence orders the gateways, another way for every app.
-func precedence(app, process string) uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(app + " " + process))
-	return h.Sum64()
-}
-
 // statuses is what /v1/peers answers.
 func (s *peers) statuses() []PeerStatus {
 	all := []PeerStatus{}
@@ -438,46 +374,4 @@ func (s *peers) statuses() []PeerStatus {
 
 func (g *Gateway) servePeers(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, g.peers.statuses())
-}
-
-// hear takes over what other gateways have of the app; joined tells that there is
-// a new one.
-func (a *app) hear(e *elsewhere, arrivals []float64, joined bool, now time.Time) {
-	if e == nil {
-		e = new(elsewhere)
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if p := a.policy.Load(); p != nil && p.RateLimit > 0 {
-		a.share = share(a.arrivals, arrivals)
-		a.limiter.Store(limiterFor(p, a.limiter.Load(), a.share, now))
-	}
-	quiet := e.none() && a.elsewhere.none()
-	a.elsewhere = *e
-	if joined {
-		a.slots.share()
-	}
-	for _, i := range a.instances {
-		if !quiet {
-			a.pool.SetElsewhere(i.slot, e.inFlight[i.ID])
-			if a.slots.limit > 0 && i.slot.InFlight()+e.inFlight[i.ID] > a.slots.limit {
-				a.slots.overlap = true
-				a.seek()
-			}
-		}
-		a.drained(i.slot)
-	}
-}
-
-// countArrivals takes what has come since it was called last into the rate of
-// arrivals, of which half is that of the last second.
-func (a *app) countArrivals(since time.Duration) {
-	n := float64(a.arrived.Swap(0))
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.arrivals = (a.arrivals + n/max(since, time.Millisecond).Seconds()) / 2
-	// What is left of a rush is none.
-	if a.arrivals < .01 {
-		a.arrivals = 0
-	}
 }
