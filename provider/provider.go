@@ -7,6 +7,7 @@ import (
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/function"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
@@ -25,7 +26,7 @@ type nomadscaleProvider struct {
 	version string
 }
 
-var _ provider.Provider = (*nomadscaleProvider)(nil)
+var _ provider.ProviderWithFunctions = (*nomadscaleProvider)(nil)
 
 func (p *nomadscaleProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
 	resp.TypeName = "nomadscale"
@@ -65,6 +66,11 @@ func (p *nomadscaleProvider) Configure(ctx context.Context, req provider.Configu
 
 func (p *nomadscaleProvider) Resources(context.Context) []func() resource.Resource {
 	return []func() resource.Resource{NewAppResource}
+}
+
+// Functions are pure: they need no configuration.
+func (p *nomadscaleProvider) Functions(context.Context) []func() function.Function {
+	return []func() function.Function{NewDecideFunction, NewPolicyFunction}
 }
 
 func (p *nomadscaleProvider) DataSources(context.Context) []func() datasource.DataSource { return nil }
