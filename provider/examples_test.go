@@ -49,21 +49,3 @@ func TestProviderExample(t *testing.T) {
 		Config: here + example(t, "resources", "nomadscale_app", "resource.tf"), PlanOnly: true, ExpectNonEmptyPlan: true,
 	})
 }
-
-// The examples of importing import what the example declares.
-func TestImportExamples(t *testing.T) {
-	for _, name := range []string{"import.sh", "import-by-string-id.tf"} {
-		text := example(t, "resources", "nomadscale_app", name)
-		for _, want := range []string{"nomadscale_app.images", "default/images/api"} {
-			if !strings.Contains(text, want) {
-				t.Errorf("%s does not say %s", name, want)
-			}
-		}
-	}
-	declared := example(t, "resources", "nomadscale_app", "resource.tf")
-	for _, want := range []string{`"nomadscale_app" "images"`, `job "images"`, `group "api"`} {
-		if !strings.Contains(declared, want) {
-			t.Errorf("resource.tf does not say %s", want)
-		}
-	}
-}
