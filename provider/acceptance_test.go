@@ -43,17 +43,17 @@ func run(m *testing.M) int {
 	if err := os.WriteFile(cliConfig, nil, 0o600); err != nil {
 		return fail(err)
 	}
-	terraform, err := nomadtest.FindTool("terraform")
+	cli, err := commandLine()
 	if err != nil {
 		return fail(err)
 	}
-	if filepath.Base(terraform) == "tofu" {
+	if filepath.Base(cli) == "tofu" {
 		// The test framework knows only Terraform's registry by itself.
 		if err := errors.Join(os.Setenv("TF_ACC_PROVIDER_HOST", "registry.opentofu.org"), os.Setenv("TF_ACC_PROVIDER_NAMESPACE", "hashicorp")); err != nil {
 			return fail(err)
 		}
 	}
-	for name, value := range map[string]string{"TF_CLI_CONFIG_FILE": cliConfig, "TF_ACC_TERRAFORM_PATH": terraform, "CHECKPOINT_DISABLE": "1"} {
+	for name, value := range map[string]string{"TF_CLI_CONFIG_FILE": cliConfig, "TF_ACC_TERRAFORM_PATH": cli, "CHECKPOINT_DISABLE": "1"} {
 		if err := os.Setenv(name, value); err != nil {
 			return fail(err)
 		}
@@ -72,6 +72,15 @@ func run(m *testing.M) int {
 		return fail(err)
 	}
 	return code
+}
+
+// commandLine is the program that the tests drive: the one that the test
+// framework is told to take, else Terraform or what stands in for it.
+func commandLine() (string, error) {
+	if path := os.Getenv("TF_ACC_TERRAFORM_PATH"); path != "" {
+		return path, nil
+	}
+	return nomadtest.FindTool("terraform")
 }
 
 // limits: every Terraform command makes the provider in this process anew, and
@@ -172,11 +181,19 @@ func job(t *testing.T, id string) *api.Job {
 // change registers a job after an edit by hand.
 func change(t *testing.T, id string, edit func(*api.Job)) {
 	t.Helper()
-	j := job(t, id)
-	edit(j)
-	if _, _, err := agent.API.Jobs().Register(j, nil); err != nil {
+	if err := rewrite(id, edit); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func rewrite(id string, edit func(*api.Job)) error {
+	j, _, err := agent.API.Jobs().Info(id, nil)
+	if err != nil {
+		return err
+	}
+	edit(j)
+	_, _, err = agent.API.Jobs().Register(j, nil)
+	return err
 }
 
 func scale(t *testing.T, id string, count int) {
