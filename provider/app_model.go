@@ -2,6 +2,8 @@ package provider
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -104,6 +106,31 @@ func (m *appModelV0) setTarget(t *nomad.Target) {
 func (m appModelV0) sameJob(other appModelV0) bool {
 	return m.Jobspec.Equal(other.Jobspec) && m.Group.Equal(other.Group) && m.Drift.Equal(other.Drift) && m.equal(other.scalingModel)
 }
+
+// changes lists by path what a later look at the same job shows otherwise.
+func (m appModelV0) changes(later appModelV0) []string {
+	var paths []string
+	for _, f := range fields {
+		before, now := m.value(f), later.value(f)
+		if absent := isAbsent(before); absent != isAbsent(now) || (!absent && !before.Equal(now)) {
+			paths = append(paths, f.path().String())
+		}
+	}
+	before, now := m.Drift.Elements(), later.Drift.Elements()
+	for _, path := range slices.Sorted(maps.Keys(now)) {
+		if was, drifted := before[path]; !drifted || !was.Equal(now[path]) {
+			paths = append(paths, path)
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(before)) {
+		if _, drifted := now[path]; !drifted {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+func isAbsent(v attr.Value) bool { return v == nil || v.IsNull() }
 
 func driftValue(drift map[string]string) types.Map {
 	elements := make(map[string]attr.Value, len(drift))

@@ -4,12 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/hashicorp/nomad/api"
@@ -67,65 +62,6 @@ func TestSavedPlanSurvivesScaling(t *testing.T) {
 			Check:  counts(id, 5),
 		},
 	)
-}
-
-// meddler stands before Nomad and runs its hooks around the first registration
-// that passes through, and when waiting for a deployment has begun.
-type meddler struct {
-	before, after func() error
-	waiting       func() error
-	// unreadable is how many reads of a job fail.
-	unreadable   atomic.Int32
-	done, waited atomic.Bool
-	failed       atomic.Pointer[error]
-}
-
-func (m *meddler) start(t *testing.T) (address string) {
-	t.Helper()
-	nomad, err := url.Parse(agent.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := httputil.NewSingleHostReverseProxy(nomad)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/v1/job/") && m.unreadable.Add(-1) >= 0 {
-			http.Error(w, "no leader", http.StatusInternalServerError)
-			return
-		}
-		registration := r.Method == http.MethodPut && r.URL.Path == "/v1/jobs" && m.done.CompareAndSwap(false, true)
-		if registration {
-			m.run(m.before)
-		}
-		proxy.ServeHTTP(w, r)
-		if registration {
-			m.run(m.after)
-		}
-		if strings.HasSuffix(r.URL.Path, "/deployments") && m.waited.CompareAndSwap(false, true) {
-			m.run(m.waiting)
-		}
-	}))
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
-func (m *meddler) run(hook func() error) {
-	if hook == nil {
-		return
-	}
-	if err := hook(); err != nil {
-		m.failed.Store(&err)
-	}
-}
-
-// meddled checks that the hooks ran.
-func (m *meddler) meddled(*terraform.State) error {
-	if err := m.failed.Load(); err != nil {
-		return *err
-	}
-	if !m.done.Load() {
-		return errors.New("nothing was registered")
-	}
-	return nil
 }
 
 func TestScalingBetweenReadAndWriteIsNotLost(t *testing.T) {

@@ -48,9 +48,30 @@ func (r *appResource) Read(ctx context.Context, req resource.ReadRequest, resp *
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	state.scalingModel = liveScaling(job, t, state.scalingModel)
-	state.Drift = driftValue(nomad.Drift(baseline, job, t.Group))
-	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	resp.Diagnostics.Append(resp.State.Set(ctx, state.seen(job, baseline))...)
+}
+
+// seen is the state as it shows a live job that was declared as the baseline.
+func (m appModelV0) seen(job *api.Job, baseline map[string]string) appModelV0 {
+	t := m.target()
+	m.scalingModel = liveScaling(job, t, m.scalingModel)
+	m.Drift = driftValue(nomad.Drift(baseline, job, t.Group))
+	return m
+}
+
+// unchanged returns a check that a live job still is as the state shows it, so
+// that nothing is undone that no plan has shown. Without a baseline there has
+// been no apply that could tell.
+func (m appModelV0) unchanged(baseline map[string]string) func(*api.Job) error {
+	return func(job *api.Job) error {
+		if baseline == nil {
+			baseline = nomad.Flatten(job)
+		}
+		if changed := m.changes(m.seen(job, baseline)); len(changed) > 0 {
+			return &nomad.ChangedError{Paths: changed}
+		}
+		return nil
+	}
 }
 
 // liveScaling is the policy in the job, written as before where it means the

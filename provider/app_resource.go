@@ -64,12 +64,14 @@ func (r *appResource) Create(ctx context.Context, req resource.CreateRequest, re
 	if written.Job != nil {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(declaration.Block))...)
 	}
+	if err == nil || isOverwritten(written, err) {
+		resp.Diagnostics.Append(keepBaseline(ctx, resp.Private, written.Job)...)
+	}
 	if err != nil {
-		resp.Diagnostics.Append(r.writeFailed(err, declaration)...)
+		resp.Diagnostics.Append(r.writeFailed(err, declaration, written)...)
 		return
 	}
 	logWrite(ctx, "registered a new job", declaration)
-	resp.Diagnostics.Append(keepBaseline(ctx, resp.Private, written.Job)...)
 	resp.Diagnostics.Append(r.await(ctx, plan, written)...)
 }
 
@@ -95,20 +97,31 @@ func (r *appResource) Update(ctx context.Context, req resource.UpdateRequest, re
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	declaration, diags := r.redeclare(ctx, plan, state)
+	baseline, diags := readBaseline(ctx, req.Private)
+	resp.Diagnostics.Append(diags...)
+	declaration, diags := r.redeclare(ctx, plan, state, baseline)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	written, err := client.UpdateJob(ctx, declaration)
+	if err == nil || isOverwritten(written, err) {
+		resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(declaration.Block))...)
+		resp.Diagnostics.Append(keepBaseline(ctx, resp.Private, written.Job)...)
+	}
 	if err != nil {
-		resp.Diagnostics.Append(r.writeFailed(err, declaration)...)
+		resp.Diagnostics.Append(r.writeFailed(err, declaration, written)...)
 		return
 	}
 	logWrite(ctx, "registered a changed job", declaration)
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(declaration.Block))...)
-	resp.Diagnostics.Append(keepBaseline(ctx, resp.Private, written.Job)...)
 	resp.Diagnostics.Append(r.await(ctx, plan, written)...)
+}
+
+// isOverwritten reports whether an error is that somebody else has written the
+// job since it was written here.
+func isOverwritten(written nomad.Written, err error) bool {
+	var changed *nomad.ChangedError
+	return errors.As(err, &changed) && written.Job != nil
 }
 
 // Delete deregisters the job and waits until none of its instances runs.
@@ -158,9 +171,10 @@ func (r *appResource) declare(ctx context.Context, plan appModelV0) (nomad.Decla
 	return nomad.Declaration{Specification: plan.Jobspec.ValueString(), Job: job, Block: block}, nil
 }
 
-// redeclare is declare for a job that is there. The job must be the same, and
-// the counts that the jobspec newly asks of other groups are to be set.
-func (r *appResource) redeclare(ctx context.Context, plan, state appModelV0) (nomad.Declaration, diag.Diagnostics) {
+// redeclare is declare for a job that is there. The job must be the same and as
+// the plan has shown it, and the counts that the jobspec newly asks of other
+// groups are to be set.
+func (r *appResource) redeclare(ctx context.Context, plan, state appModelV0, baseline map[string]string) (nomad.Declaration, diag.Diagnostics) {
 	declaration, diags := r.declare(ctx, plan)
 	if diags.HasError() {
 		return declaration, diags
@@ -171,6 +185,7 @@ func (r *appResource) redeclare(ctx context.Context, plan, state appModelV0) (no
 			fmt.Sprintf("It was not known yet when this was planned that the jobspec would name %s instead of %s. Plan again: the job will be replaced.", now, before))
 		return declaration, diags
 	}
+	declaration.Check = state.unchanged(baseline)
 	if !plan.Jobspec.Equal(state.Jobspec) {
 		if previous, err := r.connection.client.ParseJob(ctx, state.Jobspec.ValueString()); err == nil {
 			declaration.Counts = nomad.ChangedCounts(previous, declaration.Job, now.Group)
@@ -204,16 +219,28 @@ func (r *appResource) await(ctx context.Context, m appModelV0, written nomad.Wri
 	case err == nil:
 	case errors.As(err, &rollout) && rollout.AwaitsPromotion():
 		diags.AddWarning("App "+app+" awaits promotion", err.Error())
+	case errors.Is(err, context.Canceled):
+		// No error, which would make Terraform replace a new job that may well
+		// be on its way. Terraform itself says that it was interrupted.
+		diags.AddWarning("Waiting for app "+app+" was interrupted", "Nomad has the job as it is declared. Whether it is healthy was not seen.\n\n"+err.Error())
+	case errors.As(err, &rollout) && rollout.Unreachable():
+		diags.AddError("App "+app+" could not be watched any longer", err.Error()+"\n\nNomad has the job as it is declared. Whether it is healthy was not seen. If the app is new, Terraform plans to replace it; `terraform untaint` on it keeps it as it runs.\n\n"+r.connection.reach())
 	default:
 		diags.AddError("App "+app+" is not healthy", err.Error()+"\n\nNomad has the job as it is declared. Correct what is wrong and apply again.")
 	}
 	return diags
 }
 
-// writeFailed explains why a job could not be written.
-func (r *appResource) writeFailed(err error, d nomad.Declaration) diag.Diagnostics {
+// writeFailed explains why a job could not be written, or not be kept from being
+// written over.
+func (r *appResource) writeFailed(err error, d nomad.Declaration, written nomad.Written) diag.Diagnostics {
 	var diags diag.Diagnostics
+	var changed *nomad.ChangedError
 	switch id := d.Block.Policy.App(); {
+	case isOverwritten(written, err):
+		diags.AddError("The job was changed right after it was written", sentence(err)+" That stands. See who did with `nomad job history`, then plan again: the plan shows the change, and applying it undoes it.")
+	case errors.As(err, &changed):
+		diags.AddError("The job was changed since this was planned", sentence(err)+" Nothing was written, so that this is not lost unseen. Plan again: the plan shows the change, and applying it undoes it.")
 	case errors.Is(err, nomad.ErrExists):
 		diags.AddError("The job exists already",
 			fmt.Sprintf("Job %s runs in namespace %s and is not in the state of this resource. To manage it here, import it:\n\n  terraform import nomadscale_app.<name> %s", *d.Job.ID, *d.Job.Namespace, id))
@@ -221,6 +248,8 @@ func (r *appResource) writeFailed(err error, d nomad.Declaration) diag.Diagnosti
 		diags.AddError("The job is gone", sentence(err)+" It was removed since this was planned. Plan again: the job will be created.")
 	case errors.Is(err, nomad.ErrConflict):
 		diags.AddError("The job keeps changing", sentence(err)+" Something else writes the job at the same time. See who does with `nomad job history`, then apply again.")
+	case written.Job != nil:
+		diags.AddError("The job may not be registered", sentence(err)+" Nomad may have it all the same. Plan again to see.\n\n"+r.connection.reach())
 	default:
 		diags.AddError("The job could not be registered", sentence(err)+"\n\n"+r.connection.reach())
 	}

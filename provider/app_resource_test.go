@@ -292,13 +292,19 @@ func TestExistingJobIsNotTaken(t *testing.T) {
 // runByHand runs a job by hand.
 func runByHand(t *testing.T, jobspec string) {
 	t.Helper()
+	if err := register(jobspec); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// register is what `nomad job run` does.
+func register(jobspec string) error {
 	j, err := agent.API.Jobs().ParseHCL(jobspec, true)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	if _, _, err := agent.API.Jobs().RegisterOpts(j, &api.RegisterOptions{Submission: &api.JobSubmission{Source: jobspec, Format: "hcl2"}}, nil); err != nil {
-		t.Fatal(err)
-	}
+	_, _, err = agent.API.Jobs().RegisterOpts(j, &api.RegisterOptions{Submission: &api.JobSubmission{Source: jobspec, Format: "hcl2"}}, nil)
+	return err
 }
 
 // said matches a text in Terraform's output, which breaks lines where it likes.

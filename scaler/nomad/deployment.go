@@ -26,7 +26,8 @@ type RolloutError struct {
 	// Blocked says for each group why allocations cannot be placed.
 	Blocked []string
 
-	cause error
+	cause       error
+	unreachable bool
 }
 
 // AllocationTrouble is what keeps an allocation from being healthy.
@@ -41,6 +42,9 @@ type AllocationTrouble struct {
 func (e *RolloutError) AwaitsPromotion() bool {
 	return e.Deployment != nil && e.Deployment.Status == api.DeploymentStatusRunning && needsPromotion(e.Deployment)
 }
+
+// Unreachable reports that Nomad could not be asked any longer.
+func (e *RolloutError) Unreachable() bool { return e.unreachable }
 
 // Unwrap returns the context's error when waiting was cut short.
 func (e *RolloutError) Unwrap() error { return e.cause }
@@ -111,6 +115,9 @@ func (c *Client) AwaitHealthy(ctx context.Context, w Written) error {
 		if errors.As(err, &final) || errors.Is(err, ErrNotFound) || !wait(ctx, retryPause) {
 			break
 		}
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		err = ctx.Err()
 	}
 	diagnosis, cancel := context.WithTimeout(context.WithoutCancel(ctx), diagnosisTime)
 	defer cancel()
@@ -269,6 +276,8 @@ func needsPromotion(d *api.Deployment) bool {
 // cannot find out is left out.
 func (r *rollout) diagnose(ctx context.Context, end error) *RolloutError {
 	e := &RolloutError{Namespace: r.namespace, Job: r.job, Reason: end.Error()}
+	var final verdict
+	e.unreachable = !errors.As(end, &final) && !errors.Is(end, ErrNotFound) && !errors.Is(end, context.DeadlineExceeded) && !errors.Is(end, context.Canceled)
 	if r.deployment != nil {
 		if d, _, err := r.client.api.Deployments().Info(r.deployment.ID, reading(ctx, r.namespace)); err == nil {
 			r.deployment = d

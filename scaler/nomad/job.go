@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -164,6 +166,20 @@ type Declaration struct {
 	// Counts are the counts to set, by group, where they are not to stay as they
 	// are.
 	Counts map[string]int
+	// Check, unless nil, returns an error when the live job must not be written
+	// over. It is asked before every try to update the job.
+	Check func(live *api.Job) error
+}
+
+// ChangedError is returned when somebody else has changed more of a job than its
+// counts, which must not be lost.
+type ChangedError struct {
+	// Paths are what has changed.
+	Paths []string
+}
+
+func (e *ChangedError) Error() string {
+	return "somebody else has changed " + strings.Join(e.Paths, ", ")
 }
 
 // Written is a job right after it was written.
@@ -181,19 +197,23 @@ const (
 	attempts = 8
 	// conflictPause grows with each attempt.
 	conflictPause = 50 * time.Millisecond
+	// writeTimeout bounds one attempt, even when the caller is interrupted.
+	writeTimeout = time.Minute
 )
 
 // CreateJob writes a job that is not there yet, or that was stopped. The count
 // of the group is that of the specification, within the policy's bounds, or
 // else min_instances. It returns [ErrExists] when the job runs already. With an
-// error and a job, Nomad has taken the job, but it could not be read back.
+// error and a job, Nomad has taken the job, or may have: its answer was lost, or
+// the job could not be read back, or it is a [*ChangedError].
 func (c *Client) CreateJob(ctx context.Context, d Declaration) (Written, error) {
 	return c.write(ctx, d, Declaration.create)
 }
 
 // UpdateJob writes a job that is there. Counts stay as they are, within the new
 // bounds, even when somebody scales at the same moment. It returns
-// [ErrNotFound] when there is no such job.
+// [ErrNotFound] when there is no such job, and a [*ChangedError] with the job as
+// it was written when somebody else has written it since.
 func (c *Client) UpdateJob(ctx context.Context, d Declaration) (Written, error) {
 	return c.write(ctx, d, Declaration.update)
 }
@@ -209,20 +229,21 @@ type registration struct {
 
 // write tries until what it wrote is what Nomad has, because Nomad checks the
 // index outside of the transaction that writes: a scaling that began before a
-// write can still undo it.
+// write can still undo it. An interruption ends it between two tries, so that it
+// is known what has become of each.
 func (c *Client) write(ctx context.Context, d Declaration, prepare func(Declaration, *api.Job) (registration, error)) (Written, error) {
 	written, err := Written{}, ErrConflict
 	for attempt := 0; errors.Is(err, ErrConflict) && attempt < attempts; attempt++ {
-		if attempt > 0 && !wait(ctx, time.Duration(attempt)*conflictPause) {
-			err = ctx.Err()
+		if attempt > 0 {
+			wait(ctx, time.Duration(attempt)*conflictPause)
+		}
+		if err = ctx.Err(); err != nil {
 			break
 		}
-		var response *api.JobRegisterResponse
-		if response, err = c.register(ctx, d, prepare); err == nil {
-			written = Written{Evaluation: response.EvalID, Warnings: response.Warnings}
-			written.Job, err = c.verify(ctx, d, response.JobModifyIndex)
+		var tried Written
+		if tried, err = c.tryToWrite(context.WithoutCancel(ctx), d, prepare); tried.Job != nil {
 			// From now on the job is there, whoever has written it since.
-			prepare = Declaration.update
+			written, prepare = tried, Declaration.update
 		}
 	}
 	if err != nil {
@@ -231,29 +252,57 @@ func (c *Client) write(ctx context.Context, d Declaration, prepare func(Declarat
 	return written, err
 }
 
-func (c *Client) register(ctx context.Context, d Declaration, prepare func(Declaration, *api.Job) (registration, error)) (*api.JobRegisterResponse, error) {
-	live, err := c.ReadJob(ctx, *d.Job.Namespace, *d.Job.ID)
+// tryToWrite reads, registers and reads back once.
+func (c *Client) tryToWrite(ctx context.Context, d Declaration, prepare func(Declaration, *api.Job) (registration, error)) (Written, error) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	namespace := *d.Job.Namespace
+	live, err := c.ReadJob(ctx, namespace, *d.Job.ID)
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return nil, err
+		return Written{}, err
 	}
 	next, err := prepare(d, live)
 	if err != nil {
-		return nil, err
+		return Written{}, err
 	}
 	response, _, err := c.api.Jobs().RegisterOpts(next.job, &api.RegisterOptions{
 		EnforceIndex:   true,
 		ModifyIndex:    next.index,
 		PreserveCounts: next.preserve,
 		Submission:     &api.JobSubmission{Source: d.Specification, Format: format(d.Specification)},
-	}, writing(ctx, *d.Job.Namespace))
-	return response, needs("submit-job", *d.Job.Namespace, refusal(err))
+	}, writing(ctx, namespace))
+	if err != nil {
+		var written Written
+		if mayBeDone(err) && !c.absent(ctx, namespace, *d.Job.ID) {
+			written.Job = d.Job
+		}
+		return written, needs("submit-job", namespace, refusal(err))
+	}
+	written := Written{Evaluation: response.EvalID, Warnings: response.Warnings}
+	written.Job, err = c.verify(ctx, d, live, response.JobModifyIndex)
+	return written, err
 }
 
-// verify reads back what a registration wrote at an index. It returns
-// [ErrConflict] when something has overwritten more of it than the counts, or
-// has left the count outside of the bounds. With an error the job is the
-// declared one.
-func (c *Client) verify(ctx context.Context, d Declaration, index uint64) (*api.Job, error) {
+// mayBeDone reports whether Nomad may have done what it was asked for although
+// there is an error: the answer was lost, or a server failed on the way.
+func mayBeDone(err error) bool {
+	var network *net.OpError
+	refused := errors.As(err, &network) && network.Op == "dial"
+	return !refused && !errors.Is(refusal(err), ErrConflict) && (status(err) == 0 || status(err) >= http.StatusInternalServerError)
+}
+
+// absent reports whether there is certainly no such job.
+func (c *Client) absent(ctx context.Context, namespace, id string) bool {
+	_, err := c.ReadJob(ctx, namespace, id)
+	return errors.Is(err, ErrNotFound)
+}
+
+// verify reads back what a registration wrote at an index over the job before,
+// nil for none. It returns [ErrConflict] when a scaling has undone it or has
+// left the count outside of the bounds, and a [*ChangedError] when somebody else
+// has written the job since. With an error that leaves open what was written,
+// the job is the declared one.
+func (c *Client) verify(ctx context.Context, d Declaration, before *api.Job, index uint64) (*api.Job, error) {
 	live, err := c.ReadJob(ctx, *d.Job.Namespace, *d.Job.ID)
 	if err != nil {
 		return d.Job, err
@@ -263,8 +312,12 @@ func (c *Client) verify(ctx context.Context, d Declaration, index uint64) (*api.
 		if ours, err = c.versionAt(ctx, live, index); err != nil {
 			return d.Job, err
 		}
-		if len(differences(Flatten(ours), Flatten(live))) > 0 {
-			return d.Job, ErrConflict
+		now := Flatten(live)
+		if changed := differences(Flatten(ours), now); len(changed) > 0 {
+			if before != nil && maps.Equal(Flatten(before), now) {
+				return d.Job, ErrConflict
+			}
+			return ours, &ChangedError{Paths: slices.Sorted(maps.Keys(changed))}
 		}
 	}
 	if count, known := liveCount(live, d.Block.Policy.Group); !known || count < d.Block.Min || count > d.Block.Max {
@@ -310,6 +363,11 @@ func (d Declaration) create(live *api.Job) (registration, error) {
 func (d Declaration) update(live *api.Job) (registration, error) {
 	if live == nil {
 		return registration{}, ErrNotFound
+	}
+	if d.Check != nil {
+		if err := d.Check(live); err != nil {
+			return registration{}, err
+		}
 	}
 	job, scaled := d.attach()
 	next := registration{job: job, index: *live.JobModifyIndex, preserve: true}
