@@ -80,6 +80,7 @@ by OTLP over HTTP; the other OTEL_* variables choose the sampler, headers and mo
 }
 
 func runGateway(ctx context.Context, version string, config gateway.Config, peers gateway.Fleet) error {
+	fitMemory()
 	client, err := nomad.New(nomad.DefaultConfig())
 	if err != nil {
 		return err
