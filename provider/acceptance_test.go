@@ -24,6 +24,12 @@ import (
 var agent *nomadtest.Agent
 
 func TestMain(m *testing.M) {
+	if Started() { // the tests' binary is also the provider that processes are given
+		if err := providerserver.Serve(context.Background(), New("test"), providerserver.ServeOpts{Address: Address}); err != nil {
+			os.Exit(fail(err))
+		}
+		return
+	}
 	os.Exit(run(m))
 }
 

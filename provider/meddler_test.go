@@ -2,6 +2,8 @@ package provider
 
 import (
 	"errors"
+	"io"
+	"log"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -41,6 +43,7 @@ func (m *meddler) start(t *testing.T) (address string) {
 		t.Fatal(err)
 	}
 	proxy := httputil.NewSingleHostReverseProxy(nomad)
+	proxy.ErrorLog = log.New(io.Discard, "", 0) // clients that go away
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if m.cut.Load() > 0 {
 			m.cut.Add(-1)

@@ -1,0 +1,105 @@
+package provider
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// An apply that is interrupted while it waits leaves a job that is in the state,
+// and is no reason to replace it.
+func TestInterruptedApply(t *testing.T) {
+	t.Parallel()
+	const id = "interrupted"
+	slow := strings.Replace(deploying(id), `min_healthy_time = "1s"`, `min_healthy_time = "10m"`, 1)
+	slow = strings.Replace(slow, "max_parallel = 1", "max_parallel = 1\n healthy_deadline = \"20m\"\n progress_deadline = \"30m\"", 1)
+	w := workspaceFor(t)
+	for _, most := range []string{"5", "6"} { // while it creates, and while it updates
+		waiting := make(chan struct{})
+		m := &meddler{waiting: func() error { close(waiting); return nil }}
+		w.configure(t, m.start(t), app("a", slow, `autoscaling = { max_instances = `+most+` }`))
+		applying := w.start(t, "apply", "-auto-approve")
+		select {
+		case <-waiting:
+		case <-time.After(time.Minute):
+			t.Fatal("the apply does not wait for the deployment")
+		}
+		applying.interrupt(t)
+		code, out := applying.end()
+		for _, want := range []string{"Waiting for app default/interrupted/web was interrupted", "Nomad has the job as it is declared"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("it does not say %q: %s", want, out)
+			}
+		}
+		if code == 0 {
+			t.Errorf("it succeeds: %s", out)
+		}
+		w.mustPlanNothing(t)
+		if err := counts(id, 1)(nil); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Of two applies of the same job at once, one wins, and the other one says so.
+// The state of both is true.
+func TestTwoAppliesAtOnce(t *testing.T) {
+	t.Parallel()
+	const id = "contested"
+	config := func(most string) string {
+		return app("a", spec(id, ""), `autoscaling = { max_instances = `+most+` }`)
+	}
+	// race applies what each workspace has planned, and returns the winner first.
+	race := func(says string, workspaces ...*workspace) (winner, loser *workspace) {
+		t.Helper()
+		var applying []*command
+		for _, w := range workspaces {
+			applying = append(applying, w.start(t, "apply", "plan"))
+		}
+		for i, c := range applying {
+			switch code, out := c.end(); {
+			case code == 0 && winner == nil:
+				winner = workspaces[i]
+			case code == 0:
+				t.Fatalf("both applies succeed: %s", out)
+			default:
+				loser = workspaces[i]
+				if !strings.Contains(out, says) {
+					t.Errorf("the apply that lost does not say %q: %s", says, out)
+				}
+			}
+		}
+		if winner == nil {
+			t.Fatal("neither apply succeeds")
+		}
+		return winner, loser
+	}
+	one, two := workspaceFor(t), workspaceFor(t)
+	for _, w := range []*workspace{one, two} {
+		w.configure(t, agent.Address, config("5"))
+		w.must(t, 0, "plan", "-out=plan")
+	}
+	winner, loser := race("The job exists already", one, two)
+	winner.mustPlanNothing(t)
+	loser.must(t, 0, "import", a, "default/"+id+"/web")
+	loser.mustPlanNothing(t)
+
+	scale(t, id, 3)
+	one.configure(t, agent.Address, config("6"))
+	two.configure(t, agent.Address, config("7"))
+	for _, w := range []*workspace{one, two} {
+		w.must(t, 0, "plan", "-out=plan")
+	}
+	winner, loser = race("The job was changed since this was planned", one, two)
+	winner.mustPlanNothing(t)
+	most := map[*workspace]int64{one: 6, two: 7}[winner]
+	if got := *job(t, id).TaskGroups[0].Scaling.Max; got != most {
+		t.Errorf("max is %d, want the winner's %d", got, most)
+	}
+	loser.mustPlanChanges(t)
+	loser.must(t, 0, "apply", "-auto-approve")
+	winner.mustPlanChanges(t)
+	if err := counts(id, 3)(nil); err != nil {
+		t.Error(err)
+	}
+}
