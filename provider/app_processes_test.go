@@ -1,9 +1,14 @@
 package provider
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
 // An apply that is interrupted while it waits leaves a job that is in the state,
@@ -38,6 +43,35 @@ func TestInterruptedApply(t *testing.T) {
 		if err := counts(id, 1)(nil); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// An interruption in the middle of a registration leaves nothing open.
+func TestInterruptionDuringTheWrite(t *testing.T) {
+	t.Parallel()
+	const id = "interrupted-write"
+	ctx, interrupt := context.WithCancel(t.Context())
+	m := &meddler{before: func() error { interrupt(); return nil }}
+	client, err := nomad.New(&api.Config{Address: m.start(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	specification := spec(id, "")
+	parsed, err := client.ParseJob(ctx, specification)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed.Namespace = new(api.DefaultNamespace)
+	block, err := settings{}.block(nomad.Target{Namespace: api.DefaultNamespace, Job: id, Group: "web"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, err := client.CreateJob(ctx, nomad.Declaration{Specification: specification, Job: parsed, Block: block})
+	if err != nil || written.Job == nil || *written.Job.JobModifyIndex != *job(t, id).JobModifyIndex {
+		t.Errorf("the job that was written is %v, with error %v; want the live one", written.Job, err)
+	}
+	if ctx.Err() == nil {
+		t.Error("nothing was interrupted")
 	}
 }
 
