@@ -39,28 +39,29 @@ func TestPlanIsEmptyWhileTheCountMoves(t *testing.T) {
 	)
 }
 
+// A plan that was saved at one count applies at another one, which stays unless
+// the new bounds no longer allow it.
 func TestSavedPlanSurvivesScaling(t *testing.T) {
 	t.Parallel()
 	const id = "saved-plan"
-	config := func(most string) string {
-		return app("a", spec(id, "count = 3"), `autoscaling = { min_instances = 0, max_instances = `+most+` }`)
+	config := func(seconds, bounds string) string {
+		return app("a", strings.Replace(spec(id, "count = 3"), "3600", seconds, 1), "autoscaling = { "+bounds+" }")
+	}
+	// planned at count 3 and applied at another
+	saved := func(config string, between, want int) resource.TestStep {
+		return resource.TestStep{
+			PreConfig:        func() { scale(t, id, 3) },
+			Config:           config,
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(a, plancheck.ResourceActionUpdate), scaling(id, between)}},
+			Check:            counts(id, want),
+		}
 	}
 	apply(t,
-		resource.TestStep{Config: config("10"), Check: counts(id, 3)},
-		resource.TestStep{
-			Config:           config("9"),
-			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{scaling(id, 7)}},
-			Check:            counts(id, 7),
-		},
-		resource.TestStep{ // bounds below the count clamp it, whatever it is by then
-			Config:           config("4"),
-			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{scaling(id, 6)}},
-			Check:            counts(id, 4),
-		},
-		resource.TestStep{
-			Config: app("a", spec(id, "count = 3"), `autoscaling = { min_instances = 5, max_instances = 8 }`),
-			Check:  counts(id, 5),
-		},
+		resource.TestStep{Config: config("3600", "min_instances = 0, max_instances = 10"), Check: counts(id, 3)},
+		saved(config("3600", "min_instances = 0, max_instances = 9"), 7, 7),  // another policy
+		saved(config("1800", "min_instances = 0, max_instances = 9"), 7, 7),  // another jobspec
+		saved(config("1800", "min_instances = 0, max_instances = 5"), 7, 5),  // a maximum below
+		saved(config("1800", "min_instances = 2, max_instances = 10"), 0, 2), // a minimum above
 	)
 }
 
