@@ -38,7 +38,9 @@ func (r *appResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReq
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	t, diags := r.planTarget(ctx, config, before)
+	ctx, cancel := context.WithTimeout(ctx, planTimeout)
+	defer cancel()
+	t, job, diags := r.planTarget(ctx, config, before)
 	resp.Diagnostics.Append(diags...)
 	policy, diags := config.plan(before.scalingModel, t)
 	resp.Diagnostics.Append(diags...)
@@ -56,27 +58,49 @@ func (r *appResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReq
 		resp.Diagnostics.AddAttributeWarning(path.Root("jobspec"), "The jobspec names another job",
 			fmt.Sprintf("It names %s instead of %s, so the job is replaced. If the plan did not say so, the name was not known when it was made: plan again.", t, before.target()))
 	}
+	if t != nil && !(exists && plan.sameJob(before)) {
+		resp.Diagnostics.Append(r.advise(ctx, plan, *t, job)...)
+	}
+}
+
+// advise warns of what in a planned app is hardly meant. A jobspec that has not
+// been parsed for the plan is parsed for this.
+func (r *appResource) advise(ctx context.Context, plan appModelV0, t nomad.Target, job *api.Job) diag.Diagnostics {
+	set, unknown := plan.settings()
+	if len(unknown) > 0 {
+		return nil
+	}
+	block, err := set.block(t)
+	if err != nil {
+		return invalidPolicy(err)
+	}
+	if job == nil && r.connection != nil && r.connection.client != nil {
+		// What is wrong with it is told when it is applied.
+		if job, err = r.parse(ctx, plan); err != nil {
+			job = nil
+		}
+	}
+	return r.connection.advise(ctx, job, block, path.Root("jobspec"))
 }
 
 // planTarget finds out which group the configuration is for, or nil when that
-// is not known yet. Nomad is asked only about a jobspec that is new.
-func (r *appResource) planTarget(ctx context.Context, config, before appModelV0) (*nomad.Target, diag.Diagnostics) {
+// is not known yet. Nomad is asked only about a jobspec that is new, which is
+// returned too.
+func (r *appResource) planTarget(ctx context.Context, config, before appModelV0) (*nomad.Target, *api.Job, diag.Diagnostics) {
 	var diags diag.Diagnostics
 	switch {
 	case config.Jobspec.IsUnknown() || config.Group.IsUnknown():
-		return nil, nil
+		return nil, nil, nil
 	case config.Jobspec.Equal(before.Jobspec) && config.Group.Equal(before.Group):
 		t := before.target()
-		return &t, nil
+		return &t, nil, nil
 	case r.connection == nil || r.connection.client == nil:
-		return nil, nil
+		return nil, nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, planTimeout)
-	defer cancel()
 	job, err := r.parse(ctx, config)
 	if err == nil {
 		t := targetOf(job, config)
-		return &t, nil
+		return &t, job, nil
 	}
 	if attribute := blame(err); attribute != "" {
 		diags.AddAttributeError(path.Root(attribute), "Invalid "+attribute, sentence(err))
@@ -84,7 +108,7 @@ func (r *appResource) planTarget(ctx context.Context, config, before appModelV0)
 		diags.AddAttributeWarning(path.Root("jobspec"), "The jobspec could not be checked",
 			sentence(err)+" Planning goes on without; applying will need Nomad.\n\n"+r.connection.reach())
 	}
-	return nil, diags
+	return nil, nil, diags
 }
 
 // parse reads the jobspec, fills in the namespace and checks that the group can

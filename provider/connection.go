@@ -16,6 +16,8 @@ type connection struct {
 	namespace string
 	// region is the one that is configured, or "".
 	region string
+	// quotas are those of the namespaces that plans have asked for.
+	quotas nomad.Quotas
 }
 
 // connectionOf takes the connection from what Configure has passed on. It is nil

@@ -1,0 +1,201 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
+)
+
+// serving is a job with a port, an update block and what else its group has.
+func serving(id, update, inside string) string {
+	return strings.Replace(spec(id, "network {\n port \"http\" {}\n }\n"+inside), "max_parallel = 0", update, 1)
+}
+
+// The test framework runs Terraform, and does not show the warnings of a plan.
+// So this asks the provider for the plan as Terraform does; that Terraform prints
+// what it is told is for TestTerraformPrintsWarnings.
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	const (
+		jobspec   = `AttributeName("jobspec")`
+		threshold = `AttributeName("autoscaling").AttributeName("scale_down_threshold")`
+		none      = "max_parallel = 0"
+		delay     = `shutdown_delay = "10s"`
+	)
+	policy := func(pairs ...any) map[string]any {
+		values := make(map[string]any)
+		for i := 0; i < len(pairs); i += 2 {
+			values[pairs[i].(string)] = pairs[i+1]
+		}
+		return values
+	}
+	p := speak(t, agent.Address)
+	for _, c := range []struct {
+		name, jobspec string
+		policy        map[string]any
+		want          map[string]string // what is said, by attribute
+	}{
+		{"nothing", serving("w", none, delay), policy(), nil},
+		{"thresholds", serving("w", none, delay), policy("scale_up_threshold", 0.8, "scale_down_threshold", 0.6), map[string]string{threshold: "Set scale_down_threshold below 0.4."}},
+		{"thresholds apart", serving("w", none, delay), policy("scale_up_threshold", 0.8, "scale_down_threshold", 0.39), nil},
+		{"a lock", serving("w", "max_parallel = 1", delay), policy(), map[string]string{jobspec: "healthy for 10s (health_check = \"checks\").\n\nSet max_parallel = 0"}},
+		{"a lock that is passed", serving("w", "max_parallel = 1", delay), policy("target", "nomadscale"), nil},
+		{"no lock", serving("w", "health_check = \"task_states\"\n min_healthy_time = \"0s\"", delay), policy(), nil},
+		{"auto_revert", serving("w", "auto_revert = true", delay), policy("target", "nomadscale"), map[string]string{jobspec: "Remove auto_revert"}},
+		{"cut requests", serving("w", none, ""), policy(), map[string]string{jobspec: "Set shutdown_delay"}},
+		{"a fixed count", serving("w", none, ""), policy("min_instances", 3, "max_instances", 3), nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			planned := p.plan("nomadscale_app", kept{}, map[string]any{"jobspec": c.jobspec, "group": "web", "autoscaling": c.policy})
+			mustWarn(t, planned.Diagnostics, c.want)
+		})
+	}
+}
+
+func mustWarn(t *testing.T, diagnostics []*tfprotov6.Diagnostic, want map[string]string) {
+	t.Helper()
+	if len(diagnostics) != len(want) {
+		t.Errorf("%d diagnostics, want %d", len(diagnostics), len(want))
+	}
+	for _, d := range diagnostics {
+		words, wanted := want[d.Attribute.String()]
+		if !wanted || d.Severity != tfprotov6.DiagnosticSeverityWarning || !strings.Contains(d.Detail, words) {
+			t.Errorf("%s at %s: %s, want %q", d.Severity, d.Attribute, d.Detail, words)
+		}
+	}
+}
+
+// A plan that changes nothing warns of nothing, and asks Nomad for nothing.
+func TestWarningsOnlyOfChanges(t *testing.T) {
+	t.Parallel()
+	config := map[string]any{"jobspec": serving("warned", "max_parallel = 0", ""), "group": "web", "autoscaling": map[string]any{}}
+	p := speak(t, agent.Address)
+	app := p.apply("nomadscale_app", kept{}, config)
+	purge(t, "warned")
+	unreachable := speak(t, "http://127.0.0.1:1")
+	same, err := unreachable.server.PlanResourceChange(t.Context(), &tfprotov6.PlanResourceChangeRequest{
+		TypeName: "nomadscale_app", PriorState: app.state, ProposedNewState: app.state, Config: unreachable.dynamic(p.kind("nomadscale_app"), config),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustWarn(t, same.Diagnostics, nil)
+	config["autoscaling"] = map[string]any{"max_instances": 3}
+	changed := p.plan("nomadscale_app", app, config)
+	mustWarn(t, changed.Diagnostics, map[string]string{`AttributeName("jobspec")`: "Set shutdown_delay"})
+}
+
+// Terraform prints a warning with the resource or the attribute that it is about.
+func TestTerraformPrintsWarnings(t *testing.T) {
+	t.Parallel()
+	config := func(document, inside string) string {
+		return `terraform {
+  required_providers {
+    nomadscale = { source = "` + Address + `" }
+  }
+}
+` + configured(app("a", serving("printed", "max_parallel = 0", inside), "autoscaling = "+document))
+	}
+	for _, c := range []struct {
+		document, inside string
+		want             []string
+	}{
+		{`{ scale_down_threshold = 0.5 }`, "", []string{"no hysteresis: Set scale_down_threshold below 0.45.: resource", "cut requests: Set shutdown_delay: jobspec = <<"}},
+		{`{ scale_down_threshold = 0.5 }`, `shutdown_delay = "10s"`, []string{"no hysteresis: Set scale_down_threshold below 0.45.: resource"}},
+		{`{}`, `shutdown_delay = "10s"`, nil},
+	} {
+		got := terraformWarnings(t, config(c.document, c.inside))
+		slices.Sort(got)
+		slices.Sort(c.want)
+		if len(got) != len(c.want) {
+			t.Fatalf("got %q, want %q", got, c.want)
+		}
+		for i := range got {
+			for words := range strings.SplitSeq(c.want[i], ": ") {
+				if !strings.Contains(got[i], words) {
+					t.Errorf("%q does not say %q", got[i], words)
+				}
+			}
+		}
+	}
+}
+
+// terraformWarnings are the warnings of a plan by the CLI, each with its summary,
+// its detail and the line of the configuration that it points at.
+func terraformWarnings(t *testing.T, config string) []string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reattach := serve(t)
+	run := func(args ...string) []byte {
+		cmd := exec.Command(os.Getenv("TF_ACC_TERRAFORM_PATH"), args...)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "TF_REATTACH_PROVIDERS="+reattach)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+		return out
+	}
+	run("init", "-no-color")
+	var warnings []string
+	for line := range strings.Lines(string(run("plan", "-json"))) {
+		var message struct {
+			Type       string
+			Diagnostic struct {
+				Severity, Summary, Detail string
+				Snippet                   struct{ Code string }
+			}
+		}
+		if err := json.Unmarshal([]byte(line), &message); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		if d := message.Diagnostic; message.Type == "diagnostic" && d.Severity == "warning" {
+			warnings = append(warnings, fmt.Sprintf("%s: %s: %s", d.Summary, d.Detail, d.Snippet.Code))
+		}
+	}
+	return warnings
+}
+
+// serve runs the provider in this process until the test ends, and returns how
+// Terraform reaches it: what TF_REATTACH_PROVIDERS is to say.
+func serve(t *testing.T) string {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	running, ended := make(chan *plugin.ReattachConfig), make(chan struct{})
+	failed := make(chan error, 1)
+	go func() {
+		failed <- tf6server.Serve(Address, providerserver.NewProtocol6(New("test")()), tf6server.WithDebug(ctx, running, ended), tf6server.WithLoggingSink(t), tf6server.WithGoPluginLogger(hclog.NewNullLogger()))
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-ended
+	})
+	select {
+	case c := <-running:
+		text, err := json.Marshal(map[string]any{Address: map[string]any{
+			"Protocol": string(c.Protocol), "ProtocolVersion": c.ProtocolVersion, "Pid": c.Pid, "Test": true,
+			"Addr": map[string]string{"Network": c.Addr.Network(), "String": c.Addr.String()},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	case err := <-failed:
+		t.Fatal(err)
+		return ""
+	}
+}
