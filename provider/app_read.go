@@ -8,7 +8,6 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
@@ -21,12 +20,14 @@ import (
 func (r *appResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var state appModelV0
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	t := state.target()
+	// A job that is gone needs it too.
+	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, t)...)
 	client, diags := r.connection.use()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	t := state.target()
 	job, err := client.ReadJob(ctx, t.Namespace, t.Job)
 	if errors.Is(err, nomad.ErrNotFound) {
 		resp.State.RemoveResource(ctx)
@@ -97,17 +98,9 @@ func textsOf(m scalingModel) settings {
 	return set
 }
 
-// ImportState takes <namespace>/<job>/<group>.
+// ImportState takes <namespace>/<job>/<group> or the identity.
 func (r *appResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	t, err := nomad.ParseTarget(req.ID)
-	if err != nil {
-		resp.Diagnostics.AddError("Invalid import ID",
-			fmt.Sprintf("%q is not <namespace>/<job>/<group>, such as default/web/web. The namespace ends at the first slash and the group begins after the last.", req.ID))
-		return
-	}
-	for name, value := range map[string]string{"id": t.String(), "namespace": t.Namespace, "job_id": t.Job, "group": t.Group} {
-		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(name), value)...)
-	}
+	importTarget(ctx, req, resp)
 }
 
 // adopt completes the state of a job that is being imported.

@@ -25,10 +25,17 @@ var (
 	_ resource.ResourceWithConfigValidators = (*appResource)(nil)
 	_ resource.ResourceWithModifyPlan       = (*appResource)(nil)
 	_ resource.ResourceWithImportState      = (*appResource)(nil)
+	_ resource.ResourceWithIdentity         = (*appResource)(nil)
 )
 
 func (r *appResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_app"
+	// Another group takes the policy over in place.
+	resp.ResourceBehavior.MutableIdentity = true
+}
+
+func (r *appResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+	resp.IdentitySchema = identitySchema()
 }
 
 func (r *appResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
@@ -63,6 +70,7 @@ func (r *appResource) Create(ctx context.Context, req resource.CreateRequest, re
 	written, err := client.CreateJob(ctx, declaration)
 	if written.Job != nil {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(declaration.Block))...)
+		resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, nomad.TargetOf(declaration.Block.Policy))...)
 	}
 	if err == nil || isOverwritten(written, err) {
 		resp.Diagnostics.Append(keepBaseline(ctx, resp.Private, written.Job)...)
@@ -84,6 +92,8 @@ func (r *appResource) Update(ctx context.Context, req resource.UpdateRequest, re
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	// Identities may be new since the app was created.
+	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, state.target())...)
 	if plan.sameJob(state) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 		return
@@ -107,6 +117,7 @@ func (r *appResource) Update(ctx context.Context, req resource.UpdateRequest, re
 	written, err := client.UpdateJob(ctx, declaration)
 	if err == nil || isOverwritten(written, err) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(declaration.Block))...)
+		resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, nomad.TargetOf(declaration.Block.Policy))...)
 		resp.Diagnostics.Append(keepBaseline(ctx, resp.Private, written.Job)...)
 	}
 	if err != nil {
