@@ -135,7 +135,9 @@ func isOverwritten(written nomad.Written, err error) bool {
 	return errors.As(err, &changed) && written.Job != nil
 }
 
-// Delete deregisters the job and waits until none of its instances runs.
+// Delete stops the job, waits until none of its instances runs, and purges it: of a
+// purged job Nomad forgets the instances at once, although they run on for their
+// shutdown delay.
 func (r *appResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var state appModelV0
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
@@ -146,19 +148,21 @@ func (r *appResource) Delete(ctx context.Context, req resource.DeleteRequest, re
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	waiting, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	t := state.target()
-	if err := client.RemoveJob(ctx, t.Namespace, t.Job, state.PurgeOnDestroy.ValueBool()); err != nil {
+	t, purge, detach := state.target(), state.PurgeOnDestroy.ValueBool(), state.Detach.ValueBool()
+	err := client.RemoveJob(waiting, t.Namespace, t.Job, purge && detach)
+	if err == nil && !detach {
+		// The job is gone, whatever its last instances do.
+		if err := client.AwaitStopped(waiting, t.Namespace, t.Job); err != nil {
+			resp.Diagnostics.AddWarning("Instances of a removed job may still run", sentence(err)+fmt.Sprintf("\n\nTo look further:\n  nomad job allocs -namespace=%s %s", t.Namespace, t.Job))
+		}
+		if purge {
+			err = client.PurgeStoppedJob(context.WithoutCancel(ctx), t.Namespace, t.Job)
+		}
+	}
+	if err != nil {
 		resp.Diagnostics.AddError("The job could not be removed", sentence(err)+"\n\n"+r.connection.reach())
-		return
-	}
-	if state.Detach.ValueBool() {
-		return
-	}
-	// The job is gone, whatever its last instances do.
-	if err := client.AwaitStopped(ctx, t.Namespace, t.Job); err != nil {
-		resp.Diagnostics.AddWarning("Instances of a removed job may still run", sentence(err)+fmt.Sprintf("\n\nTo look further:\n  nomad job allocs -namespace=%s %s", t.Namespace, t.Job))
 	}
 }
 

@@ -276,6 +276,34 @@ func TestDestroyWithoutPurge(t *testing.T) {
 	applyAndDestroy(t, gone(id), resource.TestStep{Config: app("a", spec(id, ""), "autoscaling = {}")})
 }
 
+// Nomad forgets the allocations of a purged job while their tasks run on for the
+// shutdown delay, so the processes themselves have to be gone.
+func TestDestroyWaitsForTheShutdownDelay(t *testing.T) {
+	t.Parallel()
+	const id = "delayed"
+	var allocation string
+	ended := func(s *terraform.State) error {
+		if left := nomadtest.Processes("NOMAD_ALLOC_ID=" + allocation); len(left) > 0 {
+			return fmt.Errorf("the processes %v of the job still run", left)
+		}
+		return gone(id)(s)
+	}
+	applyAndDestroy(t, ended, resource.TestStep{
+		Config: app("a", spec(id, `shutdown_delay = "3s"`), "autoscaling = {}"),
+		Check: func(*terraform.State) error {
+			allocations, _, err := agent.API.Jobs().Allocations(id, true, nil)
+			if err != nil || len(allocations) != 1 {
+				return fmt.Errorf("%d allocations, %w; want one", len(allocations), err)
+			}
+			allocation = allocations[0].ID
+			if len(nomadtest.Processes("NOMAD_ALLOC_ID="+allocation)) == 0 {
+				return errors.New("no process of the job runs")
+			}
+			return nil
+		},
+	})
+}
+
 func TestExistingJobIsNotTaken(t *testing.T) {
 	t.Parallel()
 	const id = "taken"

@@ -439,6 +439,19 @@ func (c *Client) RemoveJob(ctx context.Context, namespace, id string, purge bool
 	return explain(needs("submit-job", namespace, err), "removing job %s in namespace %s", id, namespace)
 }
 
+// PurgeStoppedJob makes Nomad forget a job, unless it was registered again since it
+// was stopped.
+func (c *Client) PurgeStoppedJob(ctx context.Context, namespace, id string) error {
+	job, err := c.ReadJob(ctx, namespace, id)
+	if errors.Is(err, ErrNotFound) || (err == nil && !*job.Stop) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return c.RemoveJob(ctx, namespace, id, true)
+}
+
 // AwaitStopped waits until no allocation of a job runs. Its error names those
 // that still do when the context ends.
 func (c *Client) AwaitStopped(ctx context.Context, namespace, id string) error {
