@@ -18,16 +18,17 @@ import (
 
 func main() {
 	keep := flag.Bool("keep", false, "stay up before the end and print the addresses, until interrupted")
+	only := flag.Bool("sandbox", false, "only start everything, and stay up until interrupted")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if err := run(ctx, *keep); err != nil {
+	if err := run(ctx, *keep, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "\nThe demo has failed:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, keep bool) (err error) {
+func run(ctx context.Context, keep, only bool) (err error) {
 	dir, err := os.MkdirTemp("", "demo")
 	if err != nil {
 		return err
@@ -39,7 +40,12 @@ func run(ctx context.Context, keep bool) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, c.stop()) }()
+	defer func() { err = errors.Join(err, c.Stop()) }()
+	if only {
+		c.invite()
+		<-ctx.Done()
+		return nil
+	}
 	tf, err := newTerraform(ctx, c)
 	if err != nil {
 		return err
@@ -65,7 +71,7 @@ func run(ctx context.Context, keep bool) (err error) {
 		}
 	}
 	if keep {
-		say("Staying up until interrupted:\n  Nomad    %s\n  app      %s\n  gateway  %s/v1/apps", c.agent.Address, c.url(), c.admin)
+		say("Staying up until interrupted:\n  Nomad    %s\n  app      %s\n  gateway  %s/v1/apps", c.Agent.Address, c.url(), c.Admin)
 		<-ctx.Done()
 		ctx = context.WithoutCancel(ctx)
 	}
@@ -83,6 +89,16 @@ func run(ctx context.Context, keep bool) (err error) {
 
 // say announces a step.
 func say(format string, args ...any) { fmt.Printf("\n== "+format+"\n", args...) }
+
+// invite prints what a shell needs to use the sandbox.
+func (c *cluster) invite() {
+	say("Running until interrupted. To try the examples, in another terminal")
+	for _, variable := range c.Environment() {
+		name, value, _ := strings.Cut(variable, "=")
+		fmt.Printf("export %s=\"%s\"\n", name, strings.Replace(value, os.Getenv("PATH"), "$PATH", 1))
+	}
+	fmt.Println("cd", c.Examples)
+}
 
 // demo is the sequence of steps and the figures that they measure.
 type demo struct {

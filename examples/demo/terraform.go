@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,35 +16,19 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// terraform runs the real Terraform, or OpenTofu, on the quickstart.
+// terraform runs the real Terraform, or OpenTofu, on this directory's main.tf.
 type terraform struct {
 	cli, dir string
 	env      []string
 }
 
-// newTerraform copies the quickstart, installs the provider that was just built
-// into a mirror, as a user would, and initialises.
+// newTerraform builds the app and initialises.
 func newTerraform(ctx context.Context, c *cluster) (*terraform, error) {
 	t := &terraform{
-		dir: filepath.Join(c.dir, "quickstart"),
-		env: append(os.Environ(), "NOMAD_ADDR="+c.agent.Address, "TF_VAR_app="+filepath.Join(c.dir, "app"),
-			"TF_IN_AUTOMATION=1", "TF_CLI_CONFIG_FILE="+filepath.Join(c.dir, "cli.tfrc"), "CHECKPOINT_DISABLE=1"),
+		cli: c.Command("terraform"), dir: filepath.Join(c.Examples, "demo"),
+		env: append(append(os.Environ(), c.Environment()...), "TF_IN_AUTOMATION=1"),
 	}
-	mirror := filepath.Join(c.dir, "mirror")
-	config := fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", mirror)
-	err := errors.Join(
-		os.WriteFile(filepath.Join(c.dir, "cli.tfrc"), []byte(config), 0o600),
-		os.CopyFS(t.dir, os.DirFS(filepath.Join(c.root, "examples", "quickstart"))),
-	)
-	for _, registry := range []string{"registry.terraform.io", "registry.opentofu.org"} {
-		dir := filepath.Join(mirror, registry, "nomadscale", "nomadscale", "0.0.1", runtime.GOOS+"_"+runtime.GOARCH)
-		err = errors.Join(err, os.MkdirAll(dir, 0o755),
-			os.Link(filepath.Join(c.dir, "plugins", "nomadscale"), filepath.Join(dir, "terraform-provider-nomadscale_v0.0.1")))
-	}
-	if err != nil {
-		return nil, err
-	}
-	if t.cli, err = nomadtest.FindTool("terraform"); err != nil {
+	if _, err := nomadtest.Build(t.dir, "app", "./examples/app"); err != nil {
 		return nil, err
 	}
 	return t, t.quietly(ctx, "init")

@@ -27,7 +27,7 @@ func (c *cluster) watch(ctx context.Context, w io.Writer) {
 }
 
 func (c *cluster) line(ctx context.Context, now time.Time) (string, bool) {
-	status, err := c.agent.Client.Status(ctx, c.policy)
+	status, err := c.Agent.Client.Status(ctx, c.policy)
 	if err != nil {
 		return "", false
 	}
@@ -41,7 +41,7 @@ func (c *cluster) line(ctx context.Context, now time.Time) (string, bool) {
 // loadNow is the app's load as the gateway tells it.
 func (c *cluster) loadNow(ctx context.Context) string {
 	var report gateway.LoadReport
-	if err := nomadtest.Get(ctx, c.admin+"/v1/load?app="+c.policy.App(), &report); err != nil {
+	if err := nomadtest.Get(ctx, c.Admin+"/v1/load?app="+c.policy.App(), &report); err != nil {
 		return "load unknown"
 	}
 	now := report.Apps[c.policy.App()]

@@ -9,36 +9,26 @@ terraform {
 # Reads NOMAD_ADDR, NOMAD_TOKEN and the other NOMAD_* variables.
 provider "nomadscale" {}
 
-variable "app" {
+variable "scale_down_cooldown" {
   type        = string
-  description = "Path of the app's binary, as built from examples/app."
+  description = "The least time between any change of the count and an action down."
+  default     = "60s"
 }
 
 resource "nomadscale_app" "hello" {
-  jobspec = templatefile("${path.module}/hello.nomad.hcl", { app = var.app })
+  jobspec = templatefile("${path.module}/hello.nomad.hcl", { app = abspath("${path.module}/app") })
   group   = "web"
 
   autoscaling = {
-    min_instances = 0
-    max_instances = 4
+    min_instances = 1
+    max_instances = 3
 
-    # An instance carries 120 requests a minute. Above 80 % of that the app grows,
-    # by as many instances as the load calls for; below 30 % it shrinks by one.
-    target_requests_per_instance = 120
+    # An instance carries 20 requests a minute. Above 80 % of that the app grows by
+    # one, and below 30 % it shrinks by one.
+    target_requests_per_instance = 20
     scale_up_threshold           = 0.8
     scale_down_threshold         = 0.3
-    scale_up_step                = 0
-    scale_up_cooldown            = "10s"
-    scale_down_cooldown          = "5s"
-
-    # Without a request for so long, it goes to zero.
-    stop_after_inactive = "20s"
-
-    evaluation_interval = "2s"
-
-    # Does not wait for Nomad's deployment of the last change of the count.
-    target = "nomadscale"
+    scale_up_cooldown            = "30s"
+    scale_down_cooldown          = var.scale_down_cooldown
   }
-
-  service_selection_mode = "min_load"
 }

@@ -1,0 +1,134 @@
+// Package sandbox runs all of nomadscale on this machine, for the demonstration and
+// for the walk-throughs: a real Nomad with the gateway and the autoscaler as its
+// jobs, Terraform with the provider that was just built, and a copy of the examples.
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
+)
+
+// Sandbox is what runs.
+type Sandbox struct {
+	Agent *nomadtest.Agent
+	// Gateway and Admin are the URLs of the gateway's listeners.
+	Gateway, Admin string
+	// Examples is the copy of the directory examples.
+	Examples string
+
+	dir string
+}
+
+// commands are the tools that the walk-throughs call by name.
+var commands = []string{"nomad", "terraform", "hey"}
+
+// Start runs everything in a directory, which stays the caller's.
+func Start(ctx context.Context, dir string) (*Sandbox, error) {
+	s := &Sandbox{dir: dir, Examples: filepath.Join(dir, "examples")}
+	root, err := nomadtest.Root()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.install(root); err != nil {
+		return nil, err
+	}
+	autoscaler, err := nomadtest.FindTool("nomad-autoscaler")
+	if err != nil {
+		return nil, err
+	}
+	if s.Agent, err = nomadtest.Run(ctx, s.Command("nomad"), nomadtest.Options{Dir: dir}); err != nil {
+		return nil, err
+	}
+	ports, err := nomadtest.FreePorts(1)
+	if err == nil {
+		err = errors.Join(
+			s.submit("gateway", map[string]string{"nomadscale": s.binary(), "http_port": strconv.Itoa(ports[0])}),
+			s.submit("autoscaler", map[string]string{"autoscaler": autoscaler, "plugin_dir": filepath.Dir(s.binary())}),
+			s.findGateway(ctx),
+		)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
+}
+
+// Stop ends everything.
+func (s *Sandbox) Stop() error { return s.Agent.Stop() }
+
+// Command is the path of a tool: nomadscale, nomad, terraform, which may be
+// OpenTofu, or hey.
+func (s *Sandbox) Command(name string) string { return filepath.Join(s.dir, "bin", name) }
+
+// Environment is what the commands of the examples need, each name=value.
+func (s *Sandbox) Environment() []string {
+	return []string{
+		"PATH=" + filepath.Join(s.dir, "bin") + string(os.PathListSeparator) + os.Getenv("PATH"),
+		"NOMAD_ADDR=" + s.Agent.Address,
+		"GATEWAY=" + s.Gateway,
+		"TF_CLI_CONFIG_FILE=" + s.cliConfig(),
+		"CHECKPOINT_DISABLE=1",
+	}
+}
+
+// binary is nomadscale's own, in the plugin_dir of the autoscaler.
+func (s *Sandbox) binary() string { return filepath.Join(s.dir, "plugins", "nomadscale") }
+
+// install puts the binary, the provider, the tools and the examples in place. The
+// examples find .tools beside them as in the repository.
+func (s *Sandbox) install(root string) error {
+	if _, err := nomadtest.Build(s.dir, filepath.Join("plugins", "nomadscale"), "."); err != nil {
+		return err
+	}
+	if err := errors.Join(
+		s.mirror(),
+		os.CopyFS(s.Examples, os.DirFS(filepath.Join(root, "examples"))),
+		os.Mkdir(filepath.Join(s.dir, ".tools"), 0o755),
+		os.WriteFile(filepath.Join(s.dir, ".tools", "get"), []byte(fmt.Sprintf("#!/bin/sh\nexec '%s/.tools/get' \"$@\"\n", root)), 0o700),
+		os.Mkdir(filepath.Join(s.dir, "bin"), 0o755),
+		os.Symlink(s.binary(), s.Command("nomadscale")),
+	); err != nil {
+		return err
+	}
+	for _, name := range commands {
+		path, err := nomadtest.FindTool(name)
+		if err != nil {
+			return err
+		}
+		if err := os.Symlink(path, s.Command(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// submit registers one of the jobs that users run too.
+func (s *Sandbox) submit(name string, variables map[string]string) error {
+	return s.Agent.Submit(filepath.Join(s.Examples, "nomad", name+".nomad.hcl"), variables)
+}
+
+// findGateway waits until the gateway is ready, found by its services.
+func (s *Sandbox) findGateway(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	return s.Agent.Poll(ctx, "waiting for the gateway to be ready", func() error {
+		for service, url := range map[string]*string{"nomadscale-gateway": &s.Gateway, "nomadscale-gateway-admin": &s.Admin} {
+			registrations, _, err := s.Agent.API.Services().Get(service, nil)
+			if err != nil {
+				return err
+			}
+			if len(registrations) == 0 {
+				return fmt.Errorf("there is no service %s", service)
+			}
+			*url = fmt.Sprintf("http://%s:%d", registrations[0].Address, registrations[0].Port)
+		}
+		return nomadtest.Get(ctx, s.Admin+"/readyz", nil)
+	})
+}
