@@ -1,0 +1,44 @@
+terraform {
+  required_providers {
+    nomadscale = {
+      source = "nomadscale/nomadscale"
+    }
+  }
+}
+
+provider "nomadscale" {}
+
+variable "stop_after_inactive" {
+  type        = string
+  description = "How long it may be without load before it goes to zero."
+  default     = "1m"
+}
+
+# One request at a time on each instance, as Modal runs a function: max_containers
+# = 10, min_containers = 0, buffer_containers = 1, timeout = 180.
+resource "nomadscale_app" "generate" {
+  jobspec = templatefile("${path.module}/generate.nomad.hcl", { app = abspath("${path.module}/app") })
+  group   = "web"
+
+  autoscaling = {
+    metric           = "concurrency"
+    min_instances    = 0
+    max_instances    = 10
+    buffer_instances = 1
+    scale_up_step    = 0
+    scale_down_step  = 0
+
+    stop_after_inactive       = var.stop_after_inactive
+    price_per_instance_second = 0.000059
+
+    # What Nomad allows. An override moves max_instances up to here.
+    hard_max_instances = 50
+  }
+
+  routing = {
+    max_concurrency_per_instance = 1
+    request_timeout              = "180s"
+    rate_limit                   = 200
+    rate_limit_burst             = 1000
+  }
+}
