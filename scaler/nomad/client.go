@@ -16,6 +16,8 @@ import (
 // Client speaks to one region of Nomad.
 type Client struct {
 	api *api.Client
+	// turns are those of the writes of each job.
+	turns turns
 }
 
 // DefaultConfig is the configuration that the NOMAD_* variables describe. A task

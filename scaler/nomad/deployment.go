@@ -102,10 +102,29 @@ const (
 // placement that is blocked is waited for, since nodes may come. Every other
 // end, and the context's, is a [*RolloutError].
 func (c *Client) AwaitHealthy(ctx context.Context, w Written) error {
-	r := rollout{client: c, namespace: *w.Job.Namespace, job: *w.Job.ID, version: *w.Job.Version, created: *w.Job.CreateIndex}
+	return c.newRollout(w).await(ctx)
+}
+
+// AwaitDeployed waits until the deployment of a written job is over, if it has
+// one: Nomad refuses to scale the job until then. Nothing is waited for when the
+// job is stopped, or was not written. The errors are those of AwaitHealthy.
+func (c *Client) AwaitDeployed(ctx context.Context, w Written) error {
+	if w.Evaluation == "" || stopped(w.Job) {
+		return nil
+	}
+	r := c.newRollout(w)
+	r.deploymentOnly = true
+	return r.await(ctx)
+}
+
+func (c *Client) newRollout(w Written) *rollout {
+	return &rollout{client: c, namespace: *w.Job.Namespace, job: *w.Job.ID, version: *w.Job.Version, created: *w.Job.CreateIndex, evaluation: w.Evaluation}
+}
+
+func (r *rollout) await(ctx context.Context) error {
 	var err error
 	for range unreachableTimes {
-		if err = r.evaluated(ctx, w.Evaluation); err == nil {
+		if err = r.evaluated(ctx, r.evaluation); err == nil {
 			err = r.deployed(ctx)
 		}
 		if err == nil {
@@ -134,6 +153,9 @@ type rollout struct {
 	client           *Client
 	namespace, job   string
 	version, created uint64
+	evaluation       string
+	// deploymentOnly leaves out what is started without a deployment.
+	deploymentOnly bool
 	// deployment is the one that was last seen.
 	deployment *api.Deployment
 }
@@ -178,7 +200,7 @@ func (r *rollout) deployed(ctx context.Context) error {
 		}
 		r.deployment = deployment
 		if deployment == nil {
-			return r.running(ctx)
+			return r.undeployed(ctx)
 		}
 		switch deployment.Status {
 		case api.DeploymentStatusSuccessful:
@@ -190,7 +212,7 @@ func (r *rollout) deployed(ctx context.Context) error {
 				return err
 			}
 			if before != nil && before.ID == deployment.ID {
-				return r.running(ctx) // the newer version has no deployment
+				return r.undeployed(ctx) // the newer version has no deployment
 			}
 		case api.DeploymentStatusRunning:
 			if needsPromotion(deployment) {
@@ -230,10 +252,18 @@ func (r *rollout) superseded(ctx context.Context) error {
 // live reads the job as long as it is to run.
 func (r *rollout) live(ctx context.Context) (*api.Job, error) {
 	job, err := r.client.ReadJob(ctx, r.namespace, r.job)
-	if err == nil && job.Stop != nil && *job.Stop {
+	if err == nil && stopped(job) {
 		err = verdict("it was stopped meanwhile")
 	}
 	return job, err
+}
+
+// undeployed waits for a job without a deployment.
+func (r *rollout) undeployed(ctx context.Context) error {
+	if r.deploymentOnly {
+		return nil
+	}
+	return r.running(ctx)
 }
 
 // running waits until as many allocations run as each group counts.

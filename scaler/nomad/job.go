@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/nomad/api"
 )
@@ -85,10 +83,22 @@ func answer(err error) string {
 	return err.Error()
 }
 
-// CheckScalable reports why a group of a job cannot be given a policy:
-// [ErrNoGroup] or [ErrSpecification] with the reason.
+// CheckScalable reports why a group of a declared job cannot be given a policy:
+// what [CheckGroup] does, or [ErrSpecification] when the group has a scaling
+// block of its own.
 func CheckScalable(job *api.Job, group string) error {
-	target := job.LookupTaskGroup(group)
+	if err := CheckGroup(job, group); err != nil {
+		return err
+	}
+	if job.LookupTaskGroup(group).Scaling != nil {
+		return fmt.Errorf("%w: group %s of job %s has a scaling block of its own; remove it and say the same in the policy", ErrSpecification, group, *job.ID)
+	}
+	return nil
+}
+
+// CheckGroup reports why a group of a job cannot scale: [ErrNoGroup] or
+// [ErrSpecification] with the reason.
+func CheckGroup(job *api.Job, group string) error {
 	switch kind := jobType(job); {
 	case kind == api.JobTypeSystem || kind == api.JobTypeSysbatch:
 		return fmt.Errorf("%w: job %s has the type %q; it runs once on every node and has no count to scale: use the type \"service\"", ErrSpecification, *job.ID, kind)
@@ -96,10 +106,8 @@ func CheckScalable(job *api.Job, group string) error {
 		return fmt.Errorf("%w: job %s has the type %q; Nomad forgets such a job at zero instances and does not replace what has finished: use the type \"service\"", ErrSpecification, *job.ID, kind)
 	case job.IsMultiregion():
 		return fmt.Errorf("%w: job %s has a multiregion block; declare the job once for each region", ErrSpecification, *job.ID)
-	case target == nil:
+	case job.LookupTaskGroup(group) == nil:
 		return fmt.Errorf("%w: job %s has no group %q; its groups are %s", ErrNoGroup, *job.ID, group, strings.Join(groupNames(job), ", "))
-	case target.Scaling != nil:
-		return fmt.Errorf("%w: group %s of job %s has a scaling block of its own; remove it and say the same in the policy", ErrSpecification, group, *job.ID)
 	default:
 		return nil
 	}
@@ -129,16 +137,25 @@ func (c *Client) ReadJob(ctx context.Context, namespace, id string) (*api.Job, e
 	return job, nil
 }
 
+// submission is what Nomad keeps of how a job was submitted, or nil.
+func (c *Client) submission(ctx context.Context, job *api.Job) (*api.JobSubmission, error) {
+	submission, _, err := c.api.Jobs().Submission(*job.ID, int(*job.Version), reading(ctx, *job.Namespace))
+	if status(err) == http.StatusNotFound {
+		return nil, nil
+	}
+	return submission, explain(needs("read-job", *job.Namespace, err), "reading the specification of job %s", *job.ID)
+}
+
 // Source is the specification that a job was submitted as. Of a job that was
 // submitted without, it is the job in JSON, without the scaling block of the
 // group: that is for the policy to say.
 func (c *Client) Source(ctx context.Context, job *api.Job, group string) (string, error) {
-	submission, _, err := c.api.Jobs().Submission(*job.ID, int(*job.Version), reading(ctx, *job.Namespace))
-	if err == nil && submission.Source != "" {
-		return submission.Source, nil
+	submission, err := c.submission(ctx, job)
+	if err != nil {
+		return "", err
 	}
-	if err != nil && status(err) != http.StatusNotFound {
-		return "", explain(err, "reading the specification of job %s", *job.ID)
+	if submission != nil && submission.Source != "" {
+		return submission.Source, nil
 	}
 	bare := *job
 	bare.TaskGroups = copyGroups(job.TaskGroups)
@@ -182,32 +199,18 @@ func (e *ChangedError) Error() string {
 	return "somebody else has changed " + strings.Join(e.Paths, ", ")
 }
 
-// Written is a job right after it was written.
-type Written struct {
-	// Job is the job as Nomad keeps it.
-	Job *api.Job
-	// Evaluation is the ID of the evaluation that places its allocations.
-	Evaluation string
-	// Warnings is what Nomad remarks on the specification, or "".
-	Warnings string
-}
-
-const (
-	// attempts is how often a write is tried while others write the same job.
-	attempts = 8
-	// conflictPause grows with each attempt.
-	conflictPause = 50 * time.Millisecond
-	// writeTimeout bounds one attempt, even when the caller is interrupted.
-	writeTimeout = time.Minute
-)
-
 // CreateJob writes a job that is not there yet, or that was stopped. The count
 // of the group is that of the specification, within the policy's bounds, or
 // else min_instances. It returns [ErrExists] when the job runs already. With an
 // error and a job, Nomad has taken the job, or may have: its answer was lost, or
 // the job could not be read back, or it is a [*ChangedError].
 func (c *Client) CreateJob(ctx context.Context, d Declaration) (Written, error) {
-	return c.write(ctx, d, Declaration.create)
+	return c.write(ctx, d.edit(func(live *api.Job, again bool) (registration, error) {
+		if again {
+			return d.update(live) // whoever has written it since
+		}
+		return d.create(live)
+	}))
 }
 
 // UpdateJob writes a job that is there. Counts stay as they are, within the new
@@ -215,135 +218,47 @@ func (c *Client) CreateJob(ctx context.Context, d Declaration) (Written, error) 
 // [ErrNotFound] when there is no such job, and a [*ChangedError] with the job as
 // it was written when somebody else has written it since.
 func (c *Client) UpdateJob(ctx context.Context, d Declaration) (Written, error) {
-	return c.write(ctx, d, Declaration.update)
+	return c.write(ctx, d.edit(func(live *api.Job, _ bool) (registration, error) { return d.update(live) }))
 }
 
-// registration is one try at writing a job over what is there.
-type registration struct {
-	job *api.Job
-	// index is the one that the live job must still have; 0 when there is none.
-	index uint64
-	// preserve keeps the live counts even if they change in the meantime.
-	preserve bool
+// edit writes the whole job.
+func (d Declaration) edit(prepare func(live *api.Job, again bool) (registration, error)) edit {
+	return edit{
+		namespace: *d.Job.Namespace,
+		job:       *d.Job.ID,
+		prepare: func(_ context.Context, live *api.Job, again bool) (registration, error) {
+			next, err := prepare(live, again)
+			next.submission = &api.JobSubmission{Source: d.Specification, Format: format(d.Specification)}
+			return next, err
+		},
+		verify: func(_ context.Context, before, ours, live *api.Job) error { return d.verify(before, ours, live) },
+	}
 }
 
-// write tries until what it wrote is what Nomad has, because Nomad checks the
-// index outside of the transaction that writes: a scaling that began before a
-// write can still undo it. An interruption ends it between two tries, so that it
-// is known what has become of each.
-func (c *Client) write(ctx context.Context, d Declaration, prepare func(Declaration, *api.Job) (registration, error)) (Written, error) {
-	written, err := Written{}, ErrConflict
-	for attempt := 0; errors.Is(err, ErrConflict) && attempt < attempts; attempt++ {
-		if attempt > 0 {
-			wait(ctx, time.Duration(attempt)*conflictPause)
-		}
-		if err = ctx.Err(); err != nil {
-			break
-		}
-		var tried Written
-		if tried, err = c.tryToWrite(context.WithoutCancel(ctx), d, prepare); tried.Job != nil {
-			// From now on the job is there, whoever has written it since.
-			written, prepare = tried, Declaration.update
-		}
-	}
-	if err != nil {
-		err = fmt.Errorf("writing job %s in namespace %s: %w", *d.Job.ID, *d.Job.Namespace, err)
-	}
-	return written, err
-}
-
-// tryToWrite reads, registers and reads back once.
-func (c *Client) tryToWrite(ctx context.Context, d Declaration, prepare func(Declaration, *api.Job) (registration, error)) (Written, error) {
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-	defer cancel()
-	namespace := *d.Job.Namespace
-	live, err := c.ReadJob(ctx, namespace, *d.Job.ID)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return Written{}, err
-	}
-	next, err := prepare(d, live)
-	if err != nil {
-		return Written{}, err
-	}
-	response, _, err := c.api.Jobs().RegisterOpts(next.job, &api.RegisterOptions{
-		EnforceIndex:   true,
-		ModifyIndex:    next.index,
-		PreserveCounts: next.preserve,
-		Submission:     &api.JobSubmission{Source: d.Specification, Format: format(d.Specification)},
-	}, writing(ctx, namespace))
-	if err != nil {
-		var written Written
-		if mayBeDone(err) && !c.absent(ctx, namespace, *d.Job.ID) {
-			written.Job = d.Job
-		}
-		return written, needs("submit-job", namespace, refusal(err))
-	}
-	written := Written{Evaluation: response.EvalID, Warnings: response.Warnings}
-	written.Job, err = c.verify(ctx, d, live, response.JobModifyIndex)
-	return written, err
-}
-
-// mayBeDone reports whether Nomad may have done what it was asked for although
-// there is an error: the answer was lost, or a server failed on the way.
-func mayBeDone(err error) bool {
-	var network *net.OpError
-	refused := errors.As(err, &network) && network.Op == "dial"
-	return !refused && !errors.Is(refusal(err), ErrConflict) && (status(err) == 0 || status(err) >= http.StatusInternalServerError)
-}
-
-// absent reports whether there is certainly no such job.
-func (c *Client) absent(ctx context.Context, namespace, id string) bool {
-	_, err := c.ReadJob(ctx, namespace, id)
-	return errors.Is(err, ErrNotFound)
-}
-
-// verify reads back what a registration wrote at an index over the job before,
-// nil for none. It returns [ErrConflict] when a scaling has undone it or has
-// left the count outside of the bounds, and a [*ChangedError] when somebody else
-// has written the job since. With an error that leaves open what was written,
-// the job is the declared one.
-func (c *Client) verify(ctx context.Context, d Declaration, before *api.Job, index uint64) (*api.Job, error) {
-	live, err := c.ReadJob(ctx, *d.Job.Namespace, *d.Job.ID)
-	if err != nil {
-		return d.Job, err
-	}
-	ours := live
-	if *live.JobModifyIndex != index {
-		if ours, err = c.versionAt(ctx, live, index); err != nil {
-			return d.Job, err
-		}
+// verify returns [ErrConflict] when a scaling has undone what was written over
+// the job before, nil for none, or has left the count outside of the bounds, and
+// a [*ChangedError] when somebody else has written the job since.
+func (d Declaration) verify(before, ours, live *api.Job) error {
+	if ours != live {
 		now := Flatten(live)
 		if changed := differences(Flatten(ours), now); len(changed) > 0 {
 			if before != nil && maps.Equal(Flatten(before), now) {
-				return d.Job, ErrConflict
+				return ErrConflict
 			}
-			return ours, &ChangedError{Paths: slices.Sorted(maps.Keys(changed))}
+			return &ChangedError{Paths: slices.Sorted(maps.Keys(changed))}
 		}
 	}
 	if count, known := liveCount(live, d.Block.Policy.Group); !known || count < d.Block.Min || count > d.Block.Max {
-		return d.Job, ErrConflict
+		return ErrConflict
 	}
-	return ours, nil
-}
-
-// versionAt finds the version of a job that was written at an index.
-func (c *Client) versionAt(ctx context.Context, job *api.Job, index uint64) (*api.Job, error) {
-	versions, _, _, err := c.api.Jobs().Versions(*job.ID, false, reading(ctx, *job.Namespace))
-	if err != nil {
-		return nil, explain(err, "reading the versions of job %s", *job.ID)
-	}
-	i := slices.IndexFunc(versions, func(v *api.Job) bool { return *v.JobModifyIndex == index })
-	if i < 0 {
-		return nil, ErrConflict
-	}
-	return versions[i], nil
+	return nil
 }
 
 // create prepares the job as it is first written.
 func (d Declaration) create(live *api.Job) (registration, error) {
 	next := registration{}
 	if live != nil {
-		if live.Stop == nil || !*live.Stop {
+		if !stopped(live) {
 			return next, ErrExists
 		}
 		next.index = *live.JobModifyIndex

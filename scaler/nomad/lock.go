@@ -27,7 +27,7 @@ func (c *Client) passLock(ctx context.Context, job *api.Job, p scaler.Policy, ch
 		return err
 	}
 	options := &api.RegisterOptions{EnforceIndex: true, ModifyIndex: *job.JobModifyIndex}
-	if submission, _, err := c.api.Jobs().Submission(p.Job, int(*job.Version), reading(ctx, p.Namespace)); err == nil {
+	if submission, err := c.submission(ctx, job); err == nil {
 		options.Submission = submission
 	}
 	job.LookupTaskGroup(p.Group).Count = &change.To
