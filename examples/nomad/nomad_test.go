@@ -260,8 +260,9 @@ func lock(t *testing.T, cluster *nomadtest.Agent, rules string) error {
 	return errors.Join(l.Renew(t.Context()), l.Release(t.Context()))
 }
 
-// A token with the provider's policy takes a job through its life, and with one
-// capability less the error says which is missing.
+// A token with the provider's policy takes a job through its life, and gives a
+// policy to one that something else owns; with one capability less the error says
+// which is missing.
 func TestProviderWorksWithItsPolicy(t *testing.T) {
 	cluster := nomadtest.Start(t, nomadtest.Options{ACL: true})
 	policy := read(t, "provider.policy.hcl")
@@ -298,14 +299,35 @@ func TestProviderWorksWithItsPolicy(t *testing.T) {
 		}
 		return c.RemoveJob(ctx, "default", "owned", true)
 	}
-	if err := life(client(t, cluster, policy)); err != nil {
-		t.Errorf("with the whole policy: %v", err)
+	lent := nomadtest.Policy(t, "lent", scaler.Document{"max_instances": "3"})
+	owners := nomadtest.Job(lent)
+	owners.TaskGroups[0].Scaling = nil
+	cluster.Register(t, owners)
+	lend := func(c *nomad.Client) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		written, former, err := c.Attach(ctx, nomad.NewBlock(lent))
+		if err != nil {
+			return err
+		}
+		if err := c.AwaitDeployed(ctx, written); err != nil {
+			return err
+		}
+		return c.Detach(ctx, nomad.TargetOf(lent), former)
+	}
+	uses := map[string]func(*nomad.Client) error{"owning": life, "lending": lend}
+	for name, use := range uses {
+		if err := use(client(t, cluster, policy)); err != nil {
+			t.Errorf("%s, with the whole policy: %v", name, err)
+		}
 	}
 	for _, capability := range capabilities(policy) {
 		t.Run("without "+capability, func(t *testing.T) {
 			without := regexp.MustCompile(`(?m)^.*"`+capability+`".*$`).ReplaceAllString(policy, "")
-			if err := life(client(t, cluster, without)); !errors.Is(err, nomad.ErrDenied) || !strings.Contains(err.Error(), capability) {
-				t.Errorf("error %v, want one that names %s", err, capability)
+			for name, use := range uses {
+				if err := use(client(t, cluster, without)); !errors.Is(err, nomad.ErrDenied) || !strings.Contains(err.Error(), capability) {
+					t.Errorf("%s: error %v, want one that names %s", name, err, capability)
+				}
 			}
 		})
 	}

@@ -198,8 +198,30 @@ func join(path, name string) string {
 // path. It leaves out what the policy of the group says, which [ReadSettings]
 // reads. Of a block that has come or gone only its own path is told.
 func Drift(declared map[string]string, job *api.Job, group string) map[string]string {
-	declared, live := maps.Clone(declared), Flatten(job)
-	scaling := join("group", group) + ".scaling"
+	drift := drifted(declared, Flatten(job), job, group)
+	if stopped(job) {
+		drift["stop"] = "true (declared false)"
+	}
+	return drift
+}
+
+// FlattenBlock is [Flatten] of the scaling block of a job's group alone.
+func FlattenBlock(job *api.Job, group string) map[string]string {
+	flat, scaling := Flatten(job), scalingPath(group)+"."
+	maps.DeleteFunc(flat, func(path, _ string) bool { return !strings.HasPrefix(path, scaling) })
+	return flat
+}
+
+// BlockDrift is [Drift] of the scaling block of a job's group alone, declared as
+// [FlattenBlock] lists it.
+func BlockDrift(declared map[string]string, job *api.Job, group string) map[string]string {
+	return drifted(declared, FlattenBlock(job, group), job, group)
+}
+
+func scalingPath(group string) string { return join("group", group) + ".scaling" }
+
+func drifted(declared, live map[string]string, job *api.Job, group string) map[string]string {
+	declared, scaling := maps.Clone(declared), scalingPath(group)
 	for _, path := range coveredPaths(job, group) {
 		delete(declared, scaling+"."+path)
 		delete(live, scaling+"."+path)
@@ -207,11 +229,7 @@ func Drift(declared map[string]string, job *api.Job, group string) map[string]st
 	if scalingBlock(job, group) == nil {
 		maps.DeleteFunc(declared, func(path, _ string) bool { return strings.HasPrefix(path, scaling+".") })
 	}
-	drift := differences(declared, live)
-	if job.Stop != nil && *job.Stop {
-		drift["stop"] = "true (declared false)"
-	}
-	return drift
+	return differences(declared, live)
 }
 
 func differences(declared, live map[string]string) map[string]string {
