@@ -174,6 +174,12 @@ func app(name, jobspec, inside string) string {
 	return fmt.Sprintf("resource %q %q {\n  group   = \"web\"\n  jobspec = <<-EOT\n%s\n  EOT\n%s\n}\n", "nomadscale_app", name, jobspec, inside)
 }
 
+// policy is a resource for the group web of a job; inside are its other
+// arguments.
+func policy(name, job, inside string) string {
+	return fmt.Sprintf("resource %q %q {\n  job_id = %q\n  group  = \"web\"\n%s\n}\n", "nomadscale_policy", name, job, inside)
+}
+
 // job reads a job from the shared agent.
 func job(t *testing.T, id string) *api.Job {
 	t.Helper()
@@ -205,6 +211,14 @@ func rewrite(id string, edit func(*api.Job)) error {
 func scale(t *testing.T, id string, count int) {
 	t.Helper()
 	if _, _, err := agent.API.Jobs().Scale(id, "web", &count, "by hand", false, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// namespace makes one.
+func namespace(t *testing.T, name string) {
+	t.Helper()
+	if _, err := agent.API.Namespaces().Register(&api.Namespace{Name: name}, nil); err != nil {
 		t.Fatal(err)
 	}
 }

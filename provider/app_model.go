@@ -67,7 +67,7 @@ func appSchema(ctx context.Context) schema.Schema {
 			MarkdownDescription: "What somebody changed by hand in the job outside of the policy, by path, as `group.web.task.app.config.image = \"web:2 (declared web:1)\"`. " +
 				"It is always planned to be empty: a plan shows the changes, and applying it undoes them. Counts are never drift.",
 		},
-		"timeouts": timeoutsAttribute(ctx),
+		"timeouts": timeoutsAttribute(ctx, "a new job to be healthy", "a changed job to be healthy", "the instances to stop"),
 	} {
 		attributes[name] = attribute
 	}
@@ -77,11 +77,13 @@ func appSchema(ctx context.Context) schema.Schema {
 	}
 }
 
-func timeoutsAttribute(ctx context.Context) schema.Attribute {
+// timeoutsAttribute says what is waited for after each kind of change.
+func timeoutsAttribute(ctx context.Context, create, update, remove string) schema.Attribute {
+	describe := func(what string) string { return "How long to wait for " + what + ". Default: `15m`." }
 	attribute, _ := timeouts.Attributes(ctx, timeouts.Opts{
-		Create: true, CreateDescription: "How long to wait for a new job to be healthy. Default: `15m`.",
-		Update: true, UpdateDescription: "How long to wait for a changed job to be healthy. Default: `15m`.",
-		Delete: true, DeleteDescription: "How long to wait for the instances to stop. Default: `15m`.",
+		Create: true, CreateDescription: describe(create),
+		Update: true, UpdateDescription: describe(update),
+		Delete: true, DeleteDescription: describe(remove),
 	}).(schema.SingleNestedAttribute)
 	attribute.MarkdownDescription = "How long to wait, as `\"30s\"` or `\"2h45m\"`."
 	return attribute

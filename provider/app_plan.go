@@ -119,11 +119,7 @@ func (r *appResource) parse(ctx context.Context, m appModelV0) (*api.Job, error)
 		return nil, err
 	}
 	if job.Namespace == nil || *job.Namespace == "" {
-		namespace := r.connection.namespace
-		if namespace == "" {
-			namespace = api.DefaultNamespace
-		}
-		job.Namespace = &namespace
+		job.Namespace = new(r.connection.defaultNamespace())
 	}
 	if job.Region != nil && *job.Region != "" && *job.Region != api.GlobalRegion && *job.Region != r.connection.region {
 		return nil, fmt.Errorf("%w: job %s names the region %q; set region = %q in the provider's configuration, so that the job is read where it is written", nomad.ErrSpecification, *job.ID, *job.Region, *job.Region)

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -40,11 +39,11 @@ func (r *appResource) Read(ctx context.Context, req resource.ReadRequest, resp *
 	if state.Jobspec.IsNull() {
 		resp.Diagnostics.Append(r.adopt(ctx, &state, job)...)
 	}
-	baseline, diags := readBaseline(ctx, req.Private)
-	resp.Diagnostics.Append(diags...)
+	var baseline map[string]string
+	resp.Diagnostics.Append(readPrivate(ctx, req.Private, baselineKey, &baseline)...)
 	if baseline == nil {
 		baseline = nomad.Flatten(job)
-		resp.Diagnostics.Append(keepBaseline(ctx, resp.Private, job)...)
+		resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, baselineKey, baseline)...)
 	}
 	if resp.Diagnostics.HasError() {
 		return
@@ -119,37 +118,4 @@ func (r *appResource) adopt(ctx context.Context, state *appModelV0, job *api.Job
 	state.Jobspec = types.StringValue(source)
 	state.Detach, state.PurgeOnDestroy = types.BoolValue(false), types.BoolValue(true)
 	return diags
-}
-
-// baselineKey is where private state keeps the job as it was declared, as
-// [nomad.Flatten] lists it.
-const baselineKey = "declared"
-
-type privateReader interface {
-	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
-}
-
-type privateWriter interface {
-	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
-}
-
-// readBaseline returns nil when there is none, as after an import.
-func readBaseline(ctx context.Context, private privateReader) (map[string]string, diag.Diagnostics) {
-	value, diags := private.GetKey(ctx, baselineKey)
-	if len(value) == 0 || diags.HasError() {
-		return nil, diags
-	}
-	var baseline map[string]string
-	if err := json.Unmarshal(value, &baseline); err != nil {
-		diags.AddError("Unreadable private state", sentence(err)+" This is a bug in the provider.")
-	}
-	return baseline, diags
-}
-
-func keepBaseline(ctx context.Context, private privateWriter, job *api.Job) diag.Diagnostics {
-	value, err := json.Marshal(nomad.Flatten(job))
-	if err != nil {
-		return diag.Diagnostics{diag.NewErrorDiagnostic("Unwritable private state", sentence(err)+" This is a bug in the provider.")}
-	}
-	return private.SetKey(ctx, baselineKey, value)
 }

@@ -73,7 +73,7 @@ func (r *appResource) Create(ctx context.Context, req resource.CreateRequest, re
 		resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, nomad.TargetOf(declaration.Block.Policy))...)
 	}
 	if err == nil || isOverwritten(written, err) {
-		resp.Diagnostics.Append(keepBaseline(ctx, resp.Private, written.Job)...)
+		resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, baselineKey, nomad.Flatten(written.Job))...)
 	}
 	if err != nil {
 		resp.Diagnostics.Append(r.writeFailed(err, declaration, written)...)
@@ -107,8 +107,8 @@ func (r *appResource) Update(ctx context.Context, req resource.UpdateRequest, re
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	baseline, diags := readBaseline(ctx, req.Private)
-	resp.Diagnostics.Append(diags...)
+	var baseline map[string]string
+	resp.Diagnostics.Append(readPrivate(ctx, req.Private, baselineKey, &baseline)...)
 	declaration, diags := r.redeclare(ctx, plan, state, baseline)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
@@ -118,7 +118,7 @@ func (r *appResource) Update(ctx context.Context, req resource.UpdateRequest, re
 	if err == nil || isOverwritten(written, err) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(declaration.Block))...)
 		resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, nomad.TargetOf(declaration.Block.Policy))...)
-		resp.Diagnostics.Append(keepBaseline(ctx, resp.Private, written.Job)...)
+		resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, baselineKey, nomad.Flatten(written.Job))...)
 	}
 	if err != nil {
 		resp.Diagnostics.Append(r.writeFailed(err, declaration, written)...)
@@ -262,7 +262,7 @@ func (r *appResource) writeFailed(err error, d nomad.Declaration, written nomad.
 	case errors.Is(err, nomad.ErrNotFound):
 		diags.AddError("The job is gone", sentence(err)+" It was removed since this was planned. Plan again: the job will be created.")
 	case errors.Is(err, nomad.ErrConflict):
-		diags.AddError("The job keeps changing", sentence(err)+" Something else writes the job at the same time. See who does with `nomad job history`, then apply again.")
+		diags.Append(keepsChanging(err))
 	case written.Job != nil:
 		diags.AddError("The job may not be registered", sentence(err)+" Nomad may have it all the same. Plan again to see.\n\n"+r.connection.reach())
 	default:

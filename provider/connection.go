@@ -3,6 +3,7 @@ package provider
 import (
 	"fmt"
 
+	"github.com/hashicorp/nomad/api"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
@@ -42,4 +43,12 @@ func (c *connection) use() (*nomad.Client, diag.Diagnostics) {
 		return nil, diags
 	}
 	return c.client, nil
+}
+
+// defaultNamespace is that of jobs for which none is named.
+func (c *connection) defaultNamespace() string {
+	if c.namespace == "" {
+		return api.DefaultNamespace
+	}
+	return c.namespace
 }

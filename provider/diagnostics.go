@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 )
 
 // sentence makes a sentence of an error's text.
@@ -26,4 +28,9 @@ func (c *connection) reach() string {
 		address = u.Redacted()
 	}
 	return "Nomad is looked for at " + address + ". Its address and token come from the provider's address and secret_id, or from NOMAD_ADDR and NOMAD_TOKEN."
+}
+
+// keepsChanging is the diagnostic for a job that others write all the time.
+func keepsChanging(err error) diag.Diagnostic {
+	return diag.NewErrorDiagnostic("The job keeps changing", sentence(err)+" Something else writes the job at the same time. See who does with `nomad job history`, then apply again.")
 }

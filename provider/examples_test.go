@@ -38,6 +38,15 @@ func TestExamplesCanBePlanned(t *testing.T) {
 	}
 }
 
+// The policies of the examples attach to the job that they name.
+func TestPolicyExamples(t *testing.T) {
+	t.Parallel()
+	runByHand(t, many("shop", "web", "search"))
+	apply(t, resource.TestStep{
+		Config: example(t, "resources", "nomadscale_policy", "resource.tf") + example(t, "resources", "nomadscale_policy", "resource_groups.tf"),
+	})
+}
+
 // The provider's example names the provider as registries do.
 func TestProviderExample(t *testing.T) {
 	t.Setenv("TF_ACC_PROVIDER_NAMESPACE", "nomadscale")

@@ -1,6 +1,8 @@
 package provider
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"log"
@@ -28,7 +30,10 @@ type meddler struct {
 	cut atomic.Int64
 	// deaf cuts the connection of a registration before Nomad hears of it, and
 	// mute before it can answer; all that follow are cut too.
-	deaf, mute   atomic.Bool
+	deaf, mute atomic.Bool
+	// blind takes the index out of the first registration: Nomad checks it outside
+	// of the transaction that writes, and so can miss what comes between.
+	blind        bool
 	done, waited atomic.Bool
 	failed       atomic.Pointer[error]
 }
@@ -56,6 +61,9 @@ func (m *meddler) start(t *testing.T) (address string) {
 		registration := r.Method == http.MethodPut && r.URL.Path == "/v1/jobs" && m.done.CompareAndSwap(false, true)
 		if registration {
 			m.run(m.before)
+			if m.blind {
+				m.run(func() error { return withoutIndex(r) })
+			}
 			m.lose(m.deaf.Load())
 			defer m.lose(m.mute.Load())
 			if m.mute.Load() {
@@ -72,6 +80,18 @@ func (m *meddler) start(t *testing.T) (address string) {
 	}))
 	t.Cleanup(server.Close)
 	return server.URL
+}
+
+// withoutIndex makes a registration one that is not compared with what is there.
+func withoutIndex(r *http.Request) error {
+	var request map[string]any
+	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
+		return err
+	}
+	delete(request, "EnforceIndex")
+	body, err := json.Marshal(request)
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return err
 }
 
 // lose cuts this connection and all that follow, if it is to.

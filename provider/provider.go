@@ -65,7 +65,7 @@ func (p *nomadscaleProvider) Configure(ctx context.Context, req provider.Configu
 }
 
 func (p *nomadscaleProvider) Resources(context.Context) []func() resource.Resource {
-	return []func() resource.Resource{NewAppResource}
+	return []func() resource.Resource{NewAppResource, NewPolicyResource}
 }
 
 // Functions are pure: they need no configuration.

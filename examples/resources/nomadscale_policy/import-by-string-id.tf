@@ -1,0 +1,4 @@
+import {
+  to = nomadscale_policy.shop
+  id = "default/shop/web"
+}

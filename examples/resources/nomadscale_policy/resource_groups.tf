@@ -1,0 +1,17 @@
+# The groups of one job have policies of their own: this one sleeps at zero, and
+# answers a request at a time on each instance.
+resource "nomadscale_policy" "search" {
+  job_id = "shop"
+  group  = "search"
+
+  autoscaling = {
+    metric        = "concurrency"
+    min_instances = 0
+    max_instances = 4
+    scale_up_step = 0
+  }
+
+  routing = {
+    max_concurrency_per_instance = 1
+  }
+}

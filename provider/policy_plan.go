@@ -1,0 +1,114 @@
+package provider
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+)
+
+func (r *policyResource) ConfigValidators(context.Context) []resource.ConfigValidator {
+	return []resource.ConfigValidator{scalingValidator{}}
+}
+
+// ModifyPlan plans every default, that the block is as declared, and a
+// replacement for another group. Of Nomad it asks only whether a group that is
+// new can scale, so that a saved plan stays valid.
+func (r *policyResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if req.Plan.Raw.IsNull() {
+		return
+	}
+	var config, plan, before policyModelV0
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	exists := !req.State.Raw.IsNull()
+	if exists {
+		resp.Diagnostics.Append(req.State.Get(ctx, &before)...)
+	}
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	t := r.planTarget(&plan, config, before)
+	policy, diags := config.plan(before.scalingModel, t)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	plan.scalingModel = policy
+	plan.Drift = driftValue(nil)
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+	for name, same := range map[string]bool{
+		"namespace": plan.Namespace.Equal(before.Namespace),
+		"job_id":    plan.JobID.Equal(before.JobID),
+		"group":     plan.Group.Equal(before.Group),
+	} {
+		if exists && !same {
+			resp.RequiresReplace.Append(path.Root(name))
+		}
+	}
+	if t != nil && (!exists || *t != before.target()) {
+		resp.Diagnostics.Append(r.checkTarget(ctx, *t)...)
+	}
+}
+
+// planTarget fills in which group the plan is for, and returns nil when that is
+// not known yet.
+func (r *policyResource) planTarget(plan *policyModelV0, config, before policyModelV0) *nomad.Target {
+	switch configured := r.connection != nil && r.connection.client != nil; {
+	case !config.Namespace.IsNull():
+		plan.Namespace = config.Namespace
+	case configured:
+		plan.Namespace = types.StringValue(r.connection.defaultNamespace())
+	case !before.Namespace.IsNull():
+		plan.Namespace = before.Namespace
+	default:
+		plan.Namespace = types.StringUnknown()
+	}
+	for _, part := range []attr.Value{plan.Namespace, plan.JobID, plan.Group} {
+		if part.IsUnknown() {
+			plan.ID = types.StringUnknown()
+			return nil
+		}
+	}
+	t := plan.target()
+	plan.setTarget(t)
+	return &t
+}
+
+// checkTarget reports why the group cannot scale. A job that is not there may
+// come in the same run, and what Nomad cannot be asked is left for the apply.
+func (r *policyResource) checkTarget(ctx context.Context, t nomad.Target) diag.Diagnostics {
+	if r.connection == nil || r.connection.client == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, planTimeout)
+	defer cancel()
+	job, err := r.connection.client.ReadJob(ctx, t.Namespace, t.Job)
+	if err == nil {
+		err = nomad.CheckGroup(job, t.Group)
+	}
+	switch {
+	case err == nil || errors.Is(err, nomad.ErrNotFound):
+		return nil
+	case errors.Is(err, nomad.ErrNoGroup) || errors.Is(err, nomad.ErrSpecification):
+		return cannotScale(err)
+	default:
+		return diag.Diagnostics{diag.NewAttributeWarningDiagnostic(path.Root("job_id"), "The job could not be checked",
+			sentence(err)+" Planning goes on without; applying will need Nomad.\n\n"+r.connection.reach())}
+	}
+}
+
+// cannotScale is the diagnostic for a job or a group that can have no policy.
+func cannotScale(err error) diag.Diagnostics {
+	name := "job_id"
+	if errors.Is(err, nomad.ErrNoGroup) {
+		name = "group"
+	}
+	return diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root(name), "Invalid "+name, sentence(err))}
+}

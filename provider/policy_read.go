@@ -1,0 +1,73 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/nomad/api"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+)
+
+// Read shows the policy as Nomad has it, and what else somebody changed in its
+// block. A policy that the job's owner has taken out stays in the state, so that
+// it is planned to go back; that of a job or a group that is gone leaves it.
+func (r *policyResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var state policyModelV0
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	client, diags := r.connection.use()
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	t := state.target()
+	job, err := client.ReadJob(ctx, t.Namespace, t.Job)
+	if err != nil && !errors.Is(err, nomad.ErrNotFound) {
+		resp.Diagnostics.AddError("The job could not be read", sentence(err)+"\n\n"+r.connection.reach())
+		return
+	}
+	imported := state.Detach.IsNull()
+	if err != nil || !imported && job.LookupTaskGroup(t.Group) == nil {
+		resp.State.RemoveResource(ctx)
+		return
+	}
+	if imported {
+		resp.Diagnostics.Append(state.adopt(job)...)
+	}
+	var baseline map[string]string
+	resp.Diagnostics.Append(readPrivate(ctx, req.Private, baselineKey, &baseline)...)
+	if baseline == nil {
+		baseline = nomad.FlattenBlock(job, t.Group)
+		resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, baselineKey, baseline)...)
+	}
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	state.scalingModel = liveScaling(job, t, state.scalingModel)
+	state.Drift = driftValue(nomad.BlockDrift(baseline, job, t.Group))
+	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+}
+
+// ImportState takes <namespace>/<job>/<group>.
+func (r *policyResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	importTarget(ctx, req, resp)
+}
+
+// adopt completes the state of a policy that is being imported.
+func (m *policyModelV0) adopt(job *api.Job) diag.Diagnostics {
+	t := m.target()
+	m.Detach = types.BoolValue(false)
+	if err := nomad.CheckGroup(job, t.Group); err != nil {
+		return cannotScale(err)
+	}
+	if _, err := nomad.ReadSettings(job, t.Group); err != nil {
+		return diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root("group"), "The group has no nomadscale policy",
+			fmt.Sprintf("Group %s of job %s in namespace %s has no scaling block with the strategy %q, so there is nothing to import. Apply the resource without importing it: that puts the policy there.", t.Group, t.Job, t.Namespace, nomad.Driver))}
+	}
+	return nil
+}
