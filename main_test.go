@@ -1,15 +1,20 @@
 package main
 
 import (
+	"archive/zip"
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -74,6 +79,101 @@ func TestHelpShowsTheFourFaces(t *testing.T) {
 			t.Errorf("the help does not show the face %q:\n%s", face, out)
 		}
 	}
+}
+
+// A release of this platform has all that a registry wants, and its binary says its
+// version.
+func TestRelease(t *testing.T) {
+	goreleaser := nomadtest.Tool(t, "goreleaser")
+	dir := t.TempDir()
+	config, err := os.ReadFile(".goreleaser.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dist := filepath.Join(dir, "dist")
+	here := regexp.MustCompile(`(?m)^( +)- [a-z]+_(?:386|amd64|arm|arm64)\n`)
+	targets := here.FindAllString(string(config), -1)
+	if target := "      - " + runtime.GOOS + "_" + runtime.GOARCH + "\n"; !slices.Contains(targets, target) {
+		t.Fatalf("%q are built, and not %q", targets, target)
+	}
+	one := strings.Replace(string(config), "dist: .cache/dist\n", "dist: "+dist+"\n", 1)
+	one = here.ReplaceAllString(one, "")
+	one = strings.Replace(one, "    targets:\n", "    targets: ["+runtime.GOOS+"_"+runtime.GOARCH+"]\n", 1)
+	file := filepath.Join(dir, "goreleaser.yml")
+	if err := os.WriteFile(file, []byte(one), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	t.Setenv("GNUPGHOME", filepath.Join(dir, "gnupg"))
+	if err := os.Mkdir(os.Getenv("GNUPGHOME"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GPG_FINGERPRINT", "release@example.com")
+	runCommand(t, "gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", os.Getenv("GPG_FINGERPRINT"))
+	t.Cleanup(func() { _ = exec.Command("gpgconf", "--kill", "all").Run() })
+	// It asks git for the place of the releases, which a clone need not have.
+	t.Setenv("GIT_CONFIG_COUNT", "1")
+	t.Setenv("GIT_CONFIG_KEY_0", "remote.origin.url")
+	t.Setenv("GIT_CONFIG_VALUE_0", "https://"+module(t))
+	runCommand(t, goreleaser, "check")
+	runCommand(t, goreleaser, "release", "--snapshot", "--config", file)
+
+	var built struct {
+		Version string `json:"version"`
+	}
+	text, err := os.ReadFile(filepath.Join(dist, "metadata.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &built)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "terraform-provider-nomadscale_" + built.Version
+	sums := filepath.Join(dist, name+"_SHA256SUMS")
+	runCommand(t, "gpg", "--quiet", "--verify", sums+".sig", sums)
+	text, err = os.ReadFile(sums)
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive := name + "_" + runtime.GOOS + "_" + runtime.GOARCH + ".zip"
+	for file, path := range map[string]string{archive: filepath.Join(dist, archive), name + "_manifest.json": "terraform-registry-manifest.json"} {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sum := fmt.Sprintf("%x  %s\n", sha256.Sum256(content), file); !strings.Contains(string(text), sum) {
+			t.Errorf("the checksums have no %q:\n%s", sum, text)
+		}
+	}
+
+	zipped, err := zip.OpenReader(filepath.Join(dist, archive))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer zipped.Close()
+	binary := filepath.Join(dir, "terraform-provider-nomadscale_v"+built.Version)
+	if err := os.CopyFS(dir, zipped); err != nil {
+		t.Fatal(err)
+	}
+	if out := runCommand(t, binary, "--version"); !strings.Contains(out, built.Version) {
+		t.Errorf("its version is %q, want %s", out, built.Version)
+	}
+}
+
+// module is the path of this one.
+func module(t *testing.T) string {
+	t.Helper()
+	return strings.TrimSpace(runCommand(t, "go", "list", "-m"))
+}
+
+// runCommand returns what a command prints.
+func runCommand(t *testing.T, command ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, out)
+	}
+	return string(out)
 }
 
 func TestUnknownCommandIsAnError(t *testing.T) {

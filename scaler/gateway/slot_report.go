@@ -36,7 +36,7 @@ func (r *SlotReport) UnmarshalJSON(text []byte) error {
 		return errNoProcess
 	}
 	if p.Number < 0 || p.Number > mostReports {
-		return fmt.Errorf("number = %d: must be from 0 to %d", p.Number, mostReports)
+		return fmt.Errorf("number = %d: must be from 0 to %d", p.Number, int64(mostReports))
 	}
 	if err := errors.Join(checkCounts("held", p.Held), checkCounts("want", p.Want)); err != nil {
 		return err
