@@ -36,7 +36,9 @@ func TestEverythingIsDescribed(t *testing.T) {
 		}
 	}
 	for name, f := range s.Functions {
-		mustBeSentence(t, "the summary of "+name, f.Summary)
+		if f.Summary == "" {
+			t.Errorf("%s has no summary", name)
+		}
 		mustBeSentence(t, name, f.Description)
 		for _, p := range append(f.Parameters, f.VariadicParameter) {
 			if p != nil {

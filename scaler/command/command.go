@@ -11,6 +11,13 @@ import (
 // Run runs the command that the arguments name, until it is done or the context
 // ends.
 func Run(ctx context.Context, version string, args []string) error {
+	root := newRoot(version)
+	root.SetArgs(args)
+	return root.ExecuteContext(ctx)
+}
+
+// newRoot is the command that all others are below.
+func newRoot(version string) *cobra.Command {
 	root := &cobra.Command{
 		Use:     "nomadscale",
 		Short:   "Per-request autoscaling for HashiCorp Nomad",
@@ -24,8 +31,7 @@ func Run(ctx context.Context, version string, args []string) error {
 	root.AddCommand(gatewayCommand(version))
 	root.AddCommand(simulateCommand())
 	root.AddCommand(sessionCommands(time.Now)...)
-	root.SetArgs(args)
-	return root.ExecuteContext(ctx)
+	return root
 }
 
 const faces = `nomadscale brings per-request autoscaling to HashiCorp Nomad: an app starts when

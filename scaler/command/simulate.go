@@ -244,6 +244,9 @@ func (s simulation) title() string {
 	if s.trace == "-" {
 		return "standard input"
 	}
+	if _, err := os.Stat(s.trace); err != nil {
+		return s.trace // a shape, in which a slash is no separator
+	}
 	return filepath.Base(s.trace)
 }
 

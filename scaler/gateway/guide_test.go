@@ -3,17 +3,23 @@ package gateway
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-func readGuide(t *testing.T) string {
+func readGuide(t *testing.T, name string) string {
 	t.Helper()
-	guide, err := os.ReadFile("../../templates/guides/gateway.md.tmpl")
+	guide, err := os.ReadFile("../../templates/guides/" + name + ".md.tmpl")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +29,7 @@ func readGuide(t *testing.T) string {
 // Every metric is in the guide, with its labels, and the guide names no other.
 func TestMetricsAreDocumented(t *testing.T) {
 	documented := make(map[string]string)
-	for _, row := range regexp.MustCompile("(?m)^\\| `(nomadscale_\\w+)` \\| \\w+ \\|([^|]*)\\|").FindAllStringSubmatch(readGuide(t), -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `(nomadscale_\\w+)` \\| \\w+ \\|([^|]*)\\|").FindAllStringSubmatch(readGuide(t, "gateway"), -1) {
 		documented[row[1]] = strings.NewReplacer("`", "", " ", "").Replace(row[2])
 	}
 	descriptions := make(chan *prometheus.Desc)
@@ -50,7 +56,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 
 // The guide's examples are answers that the gateway could give.
 func TestExamplesOfAnswersAreValid(t *testing.T) {
-	examples := regexp.MustCompile("(?s)## (/v1/\\w+)\n\n```json\n(.*?)```").FindAllStringSubmatch(readGuide(t), -1)
+	examples := regexp.MustCompile("(?s)## (/v1/\\w+)\n\n```json\n(.*?)```").FindAllStringSubmatch(readGuide(t, "gateway"), -1)
 	answers := map[string]any{
 		"/v1/apps": new([]AppStatus), "/v1/decisions": new(map[string][]DecisionStatus), "/v1/load": new(LoadReport), "/v1/peers": new([]PeerStatus),
 	}
@@ -64,5 +70,34 @@ func TestExamplesOfAnswersAreValid(t *testing.T) {
 	}
 	for path := range answers {
 		t.Errorf("the guide has no example of %s", path)
+	}
+}
+
+// A refusal in the guide is what the gateway answers, to the letter.
+func TestExampleOfARefusalIsReal(t *testing.T) {
+	shown := regexp.MustCompile("```text\nHTTP/1.1 (\\d+) [^\n]*\n[^{]*\n\n(\\{.*\\}\n)```").FindStringSubmatch(readGuide(t, "troubleshooting"))
+	if shown == nil {
+		t.Fatal("the guide shows no refusal")
+	}
+	var refusal Refusal
+	decoder := json.NewDecoder(strings.NewReader(shown[2]))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&refusal); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if refusal.Status, err = strconv.Atoi(shown[1]); err != nil {
+		t.Fatal(err)
+	}
+	recorder := httptest.NewRecorder()
+	refusal.write(recorder, httptest.NewRequest(http.MethodGet, "/", nil))
+	var answer bytes.Buffer
+	fmt.Fprintf(&answer, "HTTP/1.1 %d %s\n", recorder.Code, http.StatusText(recorder.Code))
+	for _, name := range slices.Sorted(maps.Keys(recorder.Header())) {
+		fmt.Fprintf(&answer, "%s: %s\n", name, recorder.Header().Get(name))
+	}
+	fmt.Fprintf(&answer, "\n%s", recorder.Body)
+	if want := "```text\n" + answer.String() + "```"; shown[0] != want {
+		t.Errorf("the guide shows\n%s\nwant\n%s", shown[0], want)
 	}
 }
