@@ -6,6 +6,7 @@ package provider
 import (
 	"context"
 
+	tfaction "github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/function"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
@@ -26,7 +27,10 @@ type nomadscaleProvider struct {
 	version string
 }
 
-var _ provider.ProviderWithFunctions = (*nomadscaleProvider)(nil)
+var (
+	_ provider.ProviderWithFunctions = (*nomadscaleProvider)(nil)
+	_ provider.ProviderWithActions   = (*nomadscaleProvider)(nil)
+)
 
 func (p *nomadscaleProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
 	resp.TypeName = "nomadscale"
@@ -74,3 +78,7 @@ func (p *nomadscaleProvider) Functions(context.Context) []func() function.Functi
 }
 
 func (p *nomadscaleProvider) DataSources(context.Context) []func() datasource.DataSource { return nil }
+
+func (p *nomadscaleProvider) Actions(context.Context) []func() tfaction.Action {
+	return []func() tfaction.Action{NewScaleAction}
+}

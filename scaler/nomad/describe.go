@@ -96,10 +96,10 @@ func (c *Client) Block(ctx context.Context, t Target) (Block, error) {
 }
 
 func liveBlock(job *api.Job, t Target) (Block, error) {
-	group := job.LookupTaskGroup(t.Group)
-	if group == nil {
-		return Block{}, fmt.Errorf("%w: job %s has no group %q; its groups are %s", ErrNoGroup, t.Job, t.Group, strings.Join(groupNames(job), ", "))
+	if err := hasGroup(job, t); err != nil {
+		return Block{}, err
 	}
+	group := job.LookupTaskGroup(t.Group)
 	if group.Scaling == nil {
 		return Block{}, fmt.Errorf("a scaling block in group %s of job %s: %w", t.Group, t.Job, ErrNotFound)
 	}
@@ -108,6 +108,14 @@ func liveBlock(job *api.Job, t Target) (Block, error) {
 		err = fmt.Errorf("the policy names %s as its target, but stands in %s", TargetOf(block.Policy), t)
 	}
 	return block, err
+}
+
+// hasGroup returns [ErrNoGroup] when a job does not have a target's group.
+func hasGroup(job *api.Job, t Target) error {
+	if job.LookupTaskGroup(t.Group) == nil {
+		return fmt.Errorf("%w: job %s has no group %q; its groups are %s", ErrNoGroup, t.Job, t.Group, strings.Join(groupNames(job), ", "))
+	}
+	return nil
 }
 
 // QueryWindow is how far back the load is looked at to decide.
