@@ -141,3 +141,8 @@ func driftValue(drift map[string]string) types.Map {
 	}
 	return types.MapValueMust(types.StringType, elements)
 }
+
+// noTimeouts is the value of timeouts that are not configured.
+func noTimeouts() timeouts.Value {
+	return timeouts.Value{Object: types.ObjectNull(map[string]attr.Type{"create": types.StringType, "update": types.StringType, "delete": types.StringType})}
+}

@@ -9,6 +9,7 @@ import (
 	tfaction "github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/function"
+	"github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
@@ -28,8 +29,9 @@ type nomadscaleProvider struct {
 }
 
 var (
-	_ provider.ProviderWithFunctions = (*nomadscaleProvider)(nil)
-	_ provider.ProviderWithActions   = (*nomadscaleProvider)(nil)
+	_ provider.ProviderWithFunctions     = (*nomadscaleProvider)(nil)
+	_ provider.ProviderWithActions       = (*nomadscaleProvider)(nil)
+	_ provider.ProviderWithListResources = (*nomadscaleProvider)(nil)
 )
 
 func (p *nomadscaleProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
@@ -81,4 +83,8 @@ func (p *nomadscaleProvider) DataSources(context.Context) []func() datasource.Da
 
 func (p *nomadscaleProvider) Actions(context.Context) []func() tfaction.Action {
 	return []func() tfaction.Action{NewScaleAction}
+}
+
+func (p *nomadscaleProvider) ListResources(context.Context) []func() list.ListResource {
+	return []func() list.ListResource{NewAppList}
 }
