@@ -1,21 +1,13 @@
 package provider
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/hashicorp/go-hclog"
-	"github.com/hashicorp/go-plugin"
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
-	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
 )
 
 // serving is a job with a port, an update block and what else its group has.
@@ -101,12 +93,7 @@ func TestWarningsOnlyOfChanges(t *testing.T) {
 func TestTerraformPrintsWarnings(t *testing.T) {
 	t.Parallel()
 	config := func(document, inside string) string {
-		return `terraform {
-  required_providers {
-    nomadscale = { source = "` + Address + `" }
-  }
-}
-` + configured(app("a", serving("printed", "max_parallel = 0", inside), "autoscaling = "+document))
+		return app("a", serving("printed", "max_parallel = 0", inside), "autoscaling = "+document)
 	}
 	for _, c := range []struct {
 		document, inside string
@@ -132,70 +119,30 @@ func TestTerraformPrintsWarnings(t *testing.T) {
 	}
 }
 
-// terraformWarnings are the warnings of a plan by the CLI, each with its summary,
-// its detail and the line of the configuration that it points at.
+// terraformWarnings are the warnings of the app a in a plan by the CLI, each with
+// its summary, its detail and the line of the configuration that it points at.
 func terraformWarnings(t *testing.T, config string) []string {
 	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte(config), 0o600); err != nil {
-		t.Fatal(err)
+	w := workspaceFor(t)
+	w.configure(t, agent.Address, config)
+	plan := w.start(t, "plan", "-json")
+	if err := plan.Wait(); err != nil {
+		t.Fatalf("%v: %s", err, plan.out.String())
 	}
-	reattach := serve(t)
-	run := func(args ...string) []byte {
-		cmd := exec.Command(os.Getenv("TF_ACC_TERRAFORM_PATH"), args...)
-		cmd.Dir, cmd.Env = dir, append(os.Environ(), "TF_REATTACH_PROVIDERS="+reattach)
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("%v: %v\n%s", args, err, out)
-		}
-		return out
-	}
-	run("init", "-no-color")
 	var warnings []string
-	for line := range strings.Lines(string(run("plan", "-json"))) {
+	for line := range strings.Lines(plan.out.String()) {
 		var message struct {
-			Type       string
 			Diagnostic struct {
-				Severity, Summary, Detail string
-				Snippet                   struct{ Code string }
+				Severity, Summary, Detail, Address string
+				Snippet                            struct{ Code string }
 			}
 		}
 		if err := json.Unmarshal([]byte(line), &message); err != nil {
 			t.Fatalf("%v: %s", err, line)
 		}
-		if d := message.Diagnostic; message.Type == "diagnostic" && d.Severity == "warning" {
+		if d := message.Diagnostic; d.Severity == "warning" && d.Address == a {
 			warnings = append(warnings, fmt.Sprintf("%s: %s: %s", d.Summary, d.Detail, d.Snippet.Code))
 		}
 	}
 	return warnings
-}
-
-// serve runs the provider in this process until the test ends, and returns how
-// Terraform reaches it: what TF_REATTACH_PROVIDERS is to say.
-func serve(t *testing.T) string {
-	t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
-	running, ended := make(chan *plugin.ReattachConfig), make(chan struct{})
-	failed := make(chan error, 1)
-	go func() {
-		failed <- tf6server.Serve(Address, providerserver.NewProtocol6(New("test")()), tf6server.WithDebug(ctx, running, ended), tf6server.WithLoggingSink(t), tf6server.WithGoPluginLogger(hclog.NewNullLogger()))
-	}()
-	t.Cleanup(func() {
-		stop()
-		<-ended
-	})
-	select {
-	case c := <-running:
-		text, err := json.Marshal(map[string]any{Address: map[string]any{
-			"Protocol": string(c.Protocol), "ProtocolVersion": c.ProtocolVersion, "Pid": c.Pid, "Test": true,
-			"Addr": map[string]string{"Network": c.Addr.Network(), "String": c.Addr.String()},
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(text)
-	case err := <-failed:
-		t.Fatal(err)
-		return ""
-	}
 }

@@ -64,7 +64,8 @@ func (r *appResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReq
 }
 
 // advise warns of what in a planned app is hardly meant. A jobspec that has not
-// been parsed for the plan is parsed for this.
+// been parsed for the plan is parsed for this: one that was imported or moved can
+// be wrong.
 func (r *appResource) advise(ctx context.Context, plan appModelV0, t nomad.Target, job *api.Job) diag.Diagnostics {
 	set, unknown := plan.settings()
 	if len(unknown) > 0 {
@@ -75,9 +76,8 @@ func (r *appResource) advise(ctx context.Context, plan appModelV0, t nomad.Targe
 		return invalidPolicy(err)
 	}
 	if job == nil && r.connection != nil && r.connection.client != nil {
-		// What is wrong with it is told when it is applied.
 		if job, err = r.parse(ctx, plan); err != nil {
-			job = nil
+			return unusable(err)
 		}
 	}
 	return r.connection.advise(ctx, job, block, path.Root("jobspec"))
@@ -102,13 +102,21 @@ func (r *appResource) planTarget(ctx context.Context, config, before appModelV0)
 		t := targetOf(job, config)
 		return &t, job, nil
 	}
-	if attribute := blame(err); attribute != "" {
-		diags.AddAttributeError(path.Root(attribute), "Invalid "+attribute, sentence(err))
-	} else {
+	if diags = unusable(err); len(diags) == 0 {
 		diags.AddAttributeWarning(path.Root("jobspec"), "The jobspec could not be checked",
 			sentence(err)+" Planning goes on without; applying will need Nomad.\n\n"+r.connection.reach())
 	}
 	return nil, nil, diags
+}
+
+// unusable explains an error of parse that the configuration is to blame for; of
+// another error it says nothing.
+func unusable(err error) diag.Diagnostics {
+	attribute := blame(err)
+	if attribute == "" {
+		return nil
+	}
+	return diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root(attribute), "Invalid "+attribute, sentence(err))}
 }
 
 // parse reads the jobspec, fills in the namespace and checks that the group can

@@ -26,6 +26,7 @@ var (
 	_ resource.ResourceWithModifyPlan       = (*appResource)(nil)
 	_ resource.ResourceWithImportState      = (*appResource)(nil)
 	_ resource.ResourceWithIdentity         = (*appResource)(nil)
+	_ resource.ResourceWithMoveState        = (*appResource)(nil)
 )
 
 func (r *appResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
@@ -171,9 +172,7 @@ func (r *appResource) declare(ctx context.Context, plan appModelV0) (nomad.Decla
 	var diags diag.Diagnostics
 	job, err := r.parse(ctx, plan)
 	if err != nil {
-		if attribute := blame(err); attribute != "" {
-			diags.AddAttributeError(path.Root(attribute), "Invalid "+attribute, sentence(err))
-		} else {
+		if diags = unusable(err); len(diags) == 0 {
 			diags.AddError("The jobspec could not be parsed", sentence(err)+"\n\n"+r.connection.reach())
 		}
 		return nomad.Declaration{}, diags
