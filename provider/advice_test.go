@@ -89,6 +89,36 @@ func TestWarningsOnlyOfChanges(t *testing.T) {
 	mustWarn(t, changed.Diagnostics, map[string]string{`AttributeName("jobspec")`: "Set shutdown_delay"})
 }
 
+// A policy for a job that something else owns is warned of in the same way, at
+// the attribute that names the job.
+func TestWarningsOfPolicies(t *testing.T) {
+	t.Parallel()
+	const policy, id, jobID = "nomadscale_policy", "warned-policy", `AttributeName("job_id")`
+	runByHand(t, serving(id, "auto_revert = true", `shutdown_delay = "10s"`))
+	purge(t, id)
+	p := speak(t, agent.Address)
+	config := func(autoscaling map[string]any) map[string]any {
+		return map[string]any{"job_id": id, "group": "web", "autoscaling": autoscaling}
+	}
+	passing := config(map[string]any{"target": "nomadscale"})
+	mustWarn(t, p.plan(policy, kept{}, passing).Diagnostics, map[string]string{jobID: "Remove auto_revert"})
+	mustWarn(t, p.plan(policy, kept{}, config(map[string]any{"min_instances": 2, "max_instances": 2})).Diagnostics, nil)
+	passing["detach"] = true
+	attached := p.apply(policy, kept{}, passing)
+	planned, err := p.server.PlanResourceChange(t.Context(), &tfprotov6.PlanResourceChangeRequest{
+		TypeName: policy, PriorState: attached.state, PriorIdentity: attached.identity, PriorPrivate: attached.private,
+		ProposedNewState: attached.state, Config: p.dynamic(p.kind(policy), passing),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustWarn(t, planned.Diagnostics, nil)
+	mustWarn(t, p.plan(policy, attached, config(map[string]any{"target": "nomadscale", "max_instances": 3})).Diagnostics, map[string]string{jobID: "Remove auto_revert"})
+	// A job that comes in the same run is not there yet; the thresholds are.
+	early := map[string]any{"job_id": "warned-later", "group": "web", "autoscaling": map[string]any{"scale_down_threshold": 0.5}}
+	mustWarn(t, p.plan(policy, kept{}, early).Diagnostics, map[string]string{`AttributeName("autoscaling").AttributeName("scale_down_threshold")`: "below 0.45."})
+}
+
 // Terraform prints a warning with the resource or the attribute that it is about.
 func TestTerraformPrintsWarnings(t *testing.T) {
 	t.Parallel()

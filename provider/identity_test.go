@@ -64,42 +64,73 @@ func TestIdentityThroughLife(t *testing.T) {
 	}
 }
 
+func TestPolicyIdentityThroughLife(t *testing.T) {
+	t.Parallel()
+	const policy, id = "nomadscale_policy", "identified-policy"
+	const want = "default/" + id + "/web"
+	runByHand(t, spec(id, ""))
+	p := speak(t, agent.Address)
+	config := func(most int) map[string]any {
+		return map[string]any{"job_id": id, "group": "web", "autoscaling": map[string]any{"max_instances": most}}
+	}
+	attached := p.apply(policy, kept{}, config(3))
+	older := kept{state: attached.state, private: attached.private}
+	detached := config(4)
+	detached["detach"] = true
+	changed := p.apply(policy, older, config(4))
+	for what, k := range map[string]kept{
+		"attached": attached, "read": p.read(policy, attached), "read for the first time": p.read(policy, older),
+		"changed": changed, "changed without telling Nomad": p.apply(policy, changed, detached),
+	} {
+		if got := p.named(policy, k.identity); got != want {
+			t.Errorf("%s: the identity is %q, want %q", what, got, want)
+		}
+	}
+	if _, _, err := agent.API.Jobs().Deregister(id, true, nil); err != nil {
+		t.Fatal(err)
+	}
+	if gone, err := p.read(policy, older).state.IsNull(); err != nil || !gone {
+		t.Errorf("the policy of a job that is gone stays in the state: %v", err)
+	}
+}
+
 func TestImportByIdentityAtTheProtocol(t *testing.T) {
 	t.Parallel()
-	const app, id = "nomadscale_app", "imported/by/identity"
+	const id = "imported/by/identity"
 	p := speak(t, agent.Address)
-	p.apply(app, kept{}, map[string]any{"jobspec": spec(id, ""), "group": "web", "autoscaling": map[string]any{}})
+	p.apply("nomadscale_app", kept{}, map[string]any{"jobspec": spec(id, ""), "group": "web", "autoscaling": map[string]any{}})
 	purge(t, id)
-	imported := func(request *tfprotov6.ImportResourceStateRequest) *tfprotov6.ImportResourceStateResponse {
-		request.TypeName = app
+	imported := func(kind string, request *tfprotov6.ImportResourceStateRequest) *tfprotov6.ImportResourceStateResponse {
+		request.TypeName = kind
 		response, err := p.server.ImportResourceState(t.Context(), request)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return response
 	}
-	for what, request := range map[string]*tfprotov6.ImportResourceStateRequest{
-		"by identity": {Identity: p.identity(app, "default", id, "web")},
-		"by ID":       {ID: "default/" + id + "/web"},
-	} {
-		response := imported(request)
-		p.healthy(response.Diagnostics)
-		for _, r := range response.ImportedResources {
-			read := p.read(app, kept{r.State, r.Identity, r.Private})
-			if got := p.named(app, read.identity); got != "default/"+id+"/web" {
-				t.Errorf("%s: the identity is %q", what, got)
+	for _, kind := range []string{"nomadscale_app", "nomadscale_policy"} {
+		for what, request := range map[string]*tfprotov6.ImportResourceStateRequest{
+			"by identity": {Identity: p.identity(kind, "default", id, "web")},
+			"by ID":       {ID: "default/" + id + "/web"},
+		} {
+			response := imported(kind, request)
+			p.healthy(response.Diagnostics)
+			if len(response.ImportedResources) != 1 {
+				t.Fatalf("%s %s: %d resources", kind, what, len(response.ImportedResources))
 			}
-			if got := text(t, p.decode(p.kind(app), read.state)["id"]); got != "default/"+id+"/web" {
-				t.Errorf("%s: the id is %q", what, got)
+			r := response.ImportedResources[0]
+			read := p.read(kind, kept{r.State, r.Identity, r.Private})
+			if got := p.named(kind, read.identity); got != "default/"+id+"/web" {
+				t.Errorf("%s %s: the identity is %q", kind, what, got)
+			}
+			if got := text(t, p.decode(p.kind(kind), read.state)["id"]); got != "default/"+id+"/web" {
+				t.Errorf("%s %s: the id is %q", kind, what, got)
 			}
 		}
-		if len(response.ImportedResources) != 1 {
-			t.Errorf("%s: %d resources", what, len(response.ImportedResources))
+		refused := imported(kind, &tfprotov6.ImportResourceStateRequest{Identity: p.identity(kind, "default", id, "")})
+		if len(refused.Diagnostics) != 1 || !strings.Contains(refused.Diagnostics[0].Detail, "group is empty") {
+			t.Errorf("%s without a group: %+v", kind, refused.Diagnostics)
 		}
-	}
-	refused := imported(&tfprotov6.ImportResourceStateRequest{Identity: p.identity(app, "default", id, "")})
-	if len(refused.Diagnostics) != 1 || !strings.Contains(refused.Diagnostics[0].Detail, "group is empty") {
-		t.Errorf("without a group: %+v", refused.Diagnostics)
 	}
 }
 
@@ -128,6 +159,22 @@ func TestImportByIdentity(t *testing.T) {
 				ConfigStateChecks: identified("api"),
 			},
 			{ResourceName: a, ImportState: true, ImportStateKind: resource.ImportBlockWithResourceIdentity},
+		},
+	})
+}
+
+func TestPolicyImportByIdentity(t *testing.T) {
+	t.Parallel()
+	const id = "imported-policy-by-identity"
+	resource.UnitTest(t, resource.TestCase{
+		TerraformVersionChecks:   []tfversion.TerraformVersionCheck{tfversion.SkipBelow(tfversion.Version1_12_0)},
+		ProtoV6ProviderFactories: servers(),
+		Steps: []resource.TestStep{
+			{
+				PreConfig: func() { runByHand(t, spec(id, "")) },
+				Config:    configured("resource \"nomadscale_policy\" \"p\" {\n  job_id      = \"" + id + "\"\n  group       = \"web\"\n  autoscaling = {}\n}\n"),
+			},
+			{ResourceName: "nomadscale_policy.p", ImportState: true, ImportStateKind: resource.ImportBlockWithResourceIdentity},
 		},
 	})
 }

@@ -73,6 +73,8 @@ func TestLists(t *testing.T) {
 		{"nomadscale_app", here, 1, []string{"listed/a/web"}},
 		{"nomadscale_app", map[string]any{"namespace": "listed-nothing"}, 0, nil},
 		{"nomadscale_app", map[string]any{"namespace": namespace, "without_policy": true}, 0, []string{"listed/bare/web"}},
+		{"nomadscale_policy", here, 0, []string{"listed/a/web", "listed/b/shop/web"}},
+		{"nomadscale_policy", here, 1, []string{"listed/a/web"}},
 	} {
 		for _, full := range []bool{false, true} {
 			results := p.list(&tfprotov6.ListResourceRequest{TypeName: c.resource, Limit: c.limit, IncludeResource: full}, c.config)

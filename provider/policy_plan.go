@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/hashicorp/nomad/api"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -18,8 +19,8 @@ func (r *policyResource) ConfigValidators(context.Context) []resource.ConfigVali
 }
 
 // ModifyPlan plans every default, that the block is as declared, and a
-// replacement for another group. Of Nomad it asks only whether a group that is
-// new can scale, so that a saved plan stays valid.
+// replacement for another group. Of Nomad it asks only whether the group of a
+// policy that is new or changed can scale, so that a saved plan stays valid.
 func (r *policyResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if req.Plan.Raw.IsNull() {
 		return
@@ -52,8 +53,8 @@ func (r *policyResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 			resp.RequiresReplace.Append(path.Root(name))
 		}
 	}
-	if t != nil && (!exists || *t != before.target()) {
-		resp.Diagnostics.Append(r.checkTarget(ctx, *t)...)
+	if t != nil && (!exists || *t != before.target() || !plan.sameBlock(before)) {
+		resp.Diagnostics.Append(r.checkTarget(ctx, *t, plan)...)
 	}
 }
 
@@ -81,9 +82,10 @@ func (r *policyResource) planTarget(plan *policyModelV0, config, before policyMo
 	return &t
 }
 
-// checkTarget reports why the group cannot scale. A job that is not there may
-// come in the same run, and what Nomad cannot be asked is left for the apply.
-func (r *policyResource) checkTarget(ctx context.Context, t nomad.Target) diag.Diagnostics {
+// checkTarget reports why the group cannot scale, and warns of what in the policy
+// and the job is hardly meant. A job that is not there may come in the same run,
+// and what Nomad cannot be asked is left for the apply.
+func (r *policyResource) checkTarget(ctx context.Context, t nomad.Target, plan policyModelV0) diag.Diagnostics {
 	if r.connection == nil || r.connection.client == nil {
 		return nil
 	}
@@ -95,13 +97,25 @@ func (r *policyResource) checkTarget(ctx context.Context, t nomad.Target) diag.D
 	}
 	switch {
 	case err == nil || errors.Is(err, nomad.ErrNotFound):
-		return nil
+		return r.advise(ctx, job, plan)
 	case errors.Is(err, nomad.ErrNoGroup) || errors.Is(err, nomad.ErrSpecification):
 		return cannotScale(err)
 	default:
 		return diag.Diagnostics{diag.NewAttributeWarningDiagnostic(path.Root("job_id"), "The job could not be checked",
 			sentence(err)+" Planning goes on without; applying will need Nomad.\n\n"+r.connection.reach())}
 	}
+}
+
+// advise warns of a planned policy, once all of it is known.
+func (r *policyResource) advise(ctx context.Context, job *api.Job, plan policyModelV0) diag.Diagnostics {
+	if _, unknown := plan.settings(); len(unknown) > 0 {
+		return nil
+	}
+	block, diags := plan.block()
+	if diags.HasError() {
+		return diags
+	}
+	return r.connection.advise(ctx, job, block, path.Root("job_id"))
 }
 
 // cannotScale is the diagnostic for a job or a group that can have no policy.

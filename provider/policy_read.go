@@ -20,12 +20,14 @@ import (
 func (r *policyResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var state policyModelV0
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	t := state.target()
+	// A policy that is gone needs it too.
+	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, t)...)
 	client, diags := r.connection.use()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	t := state.target()
 	job, err := client.ReadJob(ctx, t.Namespace, t.Job)
 	if err != nil && !errors.Is(err, nomad.ErrNotFound) {
 		resp.Diagnostics.AddError("The job could not be read", sentence(err)+"\n\n"+r.connection.reach())
@@ -53,7 +55,7 @@ func (r *policyResource) Read(ctx context.Context, req resource.ReadRequest, res
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
 
-// ImportState takes <namespace>/<job>/<group>.
+// ImportState takes <namespace>/<job>/<group> or the identity.
 func (r *policyResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	importTarget(ctx, req, resp)
 }

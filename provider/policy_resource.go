@@ -27,10 +27,15 @@ var (
 	_ resource.ResourceWithConfigValidators = (*policyResource)(nil)
 	_ resource.ResourceWithModifyPlan       = (*policyResource)(nil)
 	_ resource.ResourceWithImportState      = (*policyResource)(nil)
+	_ resource.ResourceWithIdentity         = (*policyResource)(nil)
 )
 
 func (r *policyResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_policy"
+}
+
+func (r *policyResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+	resp.IdentitySchema = identitySchema()
 }
 
 func (r *policyResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
@@ -62,6 +67,7 @@ func (r *policyResource) Create(ctx context.Context, req resource.CreateRequest,
 	written, former, err := client.Attach(ctx, block)
 	if written.Job != nil && !errors.As(err, new(*nomad.AttachedError)) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(block))...)
+		resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, plan.target())...)
 		resp.Diagnostics.Append(keepAttached(ctx, resp.Private, written, plan, former)...)
 	}
 	if err != nil {
@@ -86,6 +92,8 @@ func (r *policyResource) Update(ctx context.Context, req resource.UpdateRequest,
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	// Identities may be new since the policy was attached.
+	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, state.target())...)
 	if plan.sameBlock(state) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 		return
