@@ -2,7 +2,6 @@ package main
 
 import (
 	"archive/zip"
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -17,56 +16,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
-
-// The demonstration fails by itself unless it has seen the whole life of an app.
-// One interrupt ends it in order when it stays up, and nothing outlives it.
-func TestDemo(t *testing.T) {
-	for _, tool := range []string{"nomad", "nomad-autoscaler", "terraform", "hey"} {
-		nomadtest.Tool(t, tool)
-	}
-	demo, err := nomadtest.Build(t.TempDir(), "demo", "./examples/demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	mark := "TEST_DEMO=" + t.TempDir()
-	cmd := exec.CommandContext(t.Context(), demo, "-keep")
-	cmd.Env = append(os.Environ(), mark)
-	// Its own group, which one interrupt reaches as a whole, as from a keyboard.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Stderr = t.Output()
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	summary := false
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		t.Log(lines.Text())
-		if strings.Contains(lines.Text(), "Staying up until interrupted") {
-			if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
-				t.Error(err)
-			}
-		}
-		summary = summary || lines.Text() == "What was seen:"
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
-	}
-	if !summary {
-		t.Error("there is no summary")
-	}
-	if left := nomadtest.Processes(mark); len(left) > 0 {
-		t.Errorf("the processes %v are left", left)
-	}
-}
 
 func TestHelpShowsTheFourFaces(t *testing.T) {
 	binary := nomadtest.Binary(t, t.TempDir())
