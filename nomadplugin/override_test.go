@@ -31,7 +31,7 @@ func TestOverride(t *testing.T) {
 		t.Helper()
 		o.ExpiresAt = time.Now().Add(lasts)
 		before, _ := cluster.Client.Override(t.Context(), nomad.TargetOf(p)) // none is index 0
-		if err := cluster.Client.SetOverride(t.Context(), nomad.TargetOf(p), &o, before.ModifyIndex, time.Now()); err != nil {
+		if _, err := cluster.Client.SetOverride(t.Context(), nomad.TargetOf(p), &o, before.ModifyIndex, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}

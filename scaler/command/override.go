@@ -93,7 +93,7 @@ func (s *session) setOverride(ctx context.Context, cmd *cobra.Command, app nomad
 		return err
 	}
 	now := s.now()
-	err = s.nomad.SetOverride(ctx, app, o, before.ModifyIndex, now)
+	_, err = s.nomad.SetOverride(ctx, app, o, before.ModifyIndex, now)
 	switch {
 	case errors.Is(err, nomad.ErrConflict):
 		return fmt.Errorf("%w: look at it with nomadscale override list, and set it again", err)

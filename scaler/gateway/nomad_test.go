@@ -279,7 +279,7 @@ func TestOnNomad(t *testing.T) {
 		url := g.start(t, "held", 0, scaler.Document{"min_instances": "0"})
 		target := nomad.Target{Namespace: "default", Job: "held", Group: "web"}
 		hold := &scaler.Override{Hold: true, ExpiresAt: time.Now().Add(time.Hour), By: "alice", Reason: "a migration"}
-		if err := agent.Client.SetOverride(t.Context(), target, hold, 0, time.Now()); err != nil {
+		if _, err := agent.Client.SetOverride(t.Context(), target, hold, 0, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "the gateway knows the override", func() bool { return g.status(t, "held").Override != nil })

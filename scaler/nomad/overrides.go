@@ -155,32 +155,37 @@ func checkItems(items api.VariableItems) error {
 }
 
 // SetOverride sets the override of an app in the place of the one with that
-// index; 0 when there is none. It returns [*scaler.ValueError]s when the
-// override is out of reach for the live scaling block, [ErrNotFound] when there
-// is no such block, and [ErrConflict] when the override has changed meanwhile;
-// in all these cases nothing has changed.
-func (c *Client) SetOverride(ctx context.Context, t Target, o *scaler.Override, index uint64, now time.Time) error {
-	return explain(c.setOverride(ctx, t, o, index, now), "setting the override of %s", t)
+// index; 0 when there is none. The result is the index that it has now. It
+// returns [*scaler.ValueError]s when the override is out of reach for the live
+// scaling block, [ErrNotFound] when there is no such block, and [ErrConflict]
+// when the override has changed meanwhile; in all these cases nothing has
+// changed.
+func (c *Client) SetOverride(ctx context.Context, t Target, o *scaler.Override, index uint64, now time.Time) (uint64, error) {
+	set, err := c.setOverride(ctx, t, o, index, now)
+	return set, explain(err, "setting the override of %s", t)
 }
 
-func (c *Client) setOverride(ctx context.Context, t Target, o *scaler.Override, index uint64, now time.Time) error {
+func (c *Client) setOverride(ctx context.Context, t Target, o *scaler.Override, index uint64, now time.Time) (uint64, error) {
 	block, err := c.Block(ctx, t)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := o.Check(block.Policy, block.Bounds(), now); err != nil {
-		return err
+		return 0, err
 	}
 	text, err := json.Marshal(o)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	variable := &api.Variable{
 		Namespace: t.Namespace, Path: overridePath(t), ModifyIndex: index,
 		Items: api.VariableItems{itemJob: t.Job, itemGroup: t.Group, itemOverride: string(text)},
 	}
-	_, _, err = c.api.Variables().CheckedUpdate(variable, writing(ctx, t.Namespace))
-	return conflict(needsVariables("write", t.Namespace, err))
+	written, _, err := c.api.Variables().CheckedUpdate(variable, writing(ctx, t.Namespace))
+	if err != nil {
+		return 0, conflict(needsVariables("write", t.Namespace, err))
+	}
+	return written.ModifyIndex, nil
 }
 
 // ClearOverride removes the override of an app with that index. It returns

@@ -47,7 +47,7 @@ func set(t *testing.T, agent *nomadtest.Agent, target nomad.Target, o *scaler.Ov
 	if old, err := agent.Client.Override(t.Context(), target); err == nil {
 		index = old.ModifyIndex
 	}
-	if err := agent.Client.SetOverride(t.Context(), target, o, index, time.Now()); err != nil {
+	if _, err := agent.Client.SetOverride(t.Context(), target, o, index, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -91,9 +91,11 @@ func TestOverrides(t *testing.T) {
 			t.Fatal(err)
 		}
 		set(t, agent, target, most(30))
+		_, creating := agent.Client.SetOverride(t.Context(), target, most(40), 0, now)
+		_, changing := agent.Client.SetOverride(t.Context(), target, most(40), first.ModifyIndex, now)
 		for doing, err := range map[string]error{
-			"creating over it": agent.Client.SetOverride(t.Context(), target, most(40), 0, now),
-			"changing it":      agent.Client.SetOverride(t.Context(), target, most(40), first.ModifyIndex, now),
+			"creating over it": creating,
+			"changing it":      changing,
 			"clearing it":      agent.Client.ClearOverride(t.Context(), target, first.ModifyIndex),
 		} {
 			if !errors.Is(err, nomad.ErrConflict) {
@@ -123,7 +125,7 @@ func TestOverrides(t *testing.T) {
 			`reading job nowhere in namespace default: not found`: {nomad.Target{Namespace: "default", Job: "nowhere", Group: "app"}, most(5)},
 			`job refused has no group "web"; its groups are app`:  {nomad.Target{Namespace: "default", Job: "refused", Group: "web"}, most(5)},
 		} {
-			err := agent.Client.SetOverride(t.Context(), test.target, test.set, 0, now)
+			_, err := agent.Client.SetOverride(t.Context(), test.target, test.set, 0, now)
 			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "setting the override of "+test.target.String()) {
 				t.Errorf("error\n%v\nwant\n%s", err, want)
 			}
