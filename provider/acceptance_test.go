@@ -103,9 +103,12 @@ func fail(err error) int {
 }
 
 // servers are the providers that Terraform is given.
-func servers() map[string]func() (tfprotov6.ProviderServer, error) {
+func servers() map[string]func() (tfprotov6.ProviderServer, error) { return serversAt(time.Now) }
+
+// serversAt are servers with a clock.
+func serversAt(now func() time.Time) map[string]func() (tfprotov6.ProviderServer, error) {
 	return map[string]func() (tfprotov6.ProviderServer, error){
-		"nomadscale": providerserver.NewProtocol6WithError(New("test")()),
+		"nomadscale": providerserver.NewProtocol6WithError(newAt("test", now)()),
 	}
 }
 
@@ -119,6 +122,13 @@ func apply(t *testing.T, steps ...resource.TestStep) {
 // applyAndDestroy is apply with a check after everything is destroyed.
 func applyAndDestroy(t *testing.T, destroyed resource.TestCheckFunc, steps ...resource.TestStep) {
 	t.Helper()
+	applyCase(t, resource.TestCase{ProtoV6ProviderFactories: servers(), CheckDestroy: destroyed, Steps: steps})
+}
+
+// applyCase is apply for a case that says more than its steps.
+func applyCase(t *testing.T, c resource.TestCase) {
+	t.Helper()
+	steps := c.Steps
 	for i := range steps {
 		step := &steps[i]
 		if step.Config == "" {
@@ -131,7 +141,7 @@ func applyAndDestroy(t *testing.T, destroyed resource.TestCheckFunc, steps ...re
 			step.ConfigPlanChecks.PostApplyPostRefresh = append(step.ConfigPlanChecks.PostApplyPostRefresh, plancheck.ExpectEmptyPlan())
 		}
 	}
-	resource.UnitTest(t, resource.TestCase{ProtoV6ProviderFactories: servers(), CheckDestroy: destroyed, Steps: steps})
+	resource.UnitTest(t, c)
 }
 
 func configured(config string) string { return configuredAt(agent.Address, config) }

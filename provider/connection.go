@@ -2,9 +2,11 @@ package provider
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
@@ -19,6 +21,8 @@ type connection struct {
 	region string
 	// quotas are those of the namespaces that plans have asked for.
 	quotas nomad.Quotas
+	// now is the clock.
+	now func() time.Time
 }
 
 // connectionOf takes the connection from what Configure has passed on. It is nil
@@ -51,4 +55,19 @@ func (c *connection) defaultNamespace() string {
 		return api.DefaultNamespace
 	}
 	return c.namespace
+}
+
+// planNamespace is the namespace that is planned where the configuration may
+// leave it to the provider: unknown while the provider's own is.
+func (c *connection) planNamespace(config, before types.String) types.String {
+	switch configured := c != nil && c.client != nil; {
+	case !config.IsNull():
+		return config
+	case configured:
+		return types.StringValue(c.defaultNamespace())
+	case !before.IsNull():
+		return before
+	default:
+		return types.StringUnknown()
+	}
 }

@@ -61,16 +61,7 @@ func (r *policyResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 // planTarget fills in which group the plan is for, and returns nil when that is
 // not known yet.
 func (r *policyResource) planTarget(plan *policyModelV0, config, before policyModelV0) *nomad.Target {
-	switch configured := r.connection != nil && r.connection.client != nil; {
-	case !config.Namespace.IsNull():
-		plan.Namespace = config.Namespace
-	case configured:
-		plan.Namespace = types.StringValue(r.connection.defaultNamespace())
-	case !before.Namespace.IsNull():
-		plan.Namespace = before.Namespace
-	default:
-		plan.Namespace = types.StringUnknown()
-	}
+	plan.Namespace = r.connection.planNamespace(config.Namespace, before.Namespace)
 	for _, part := range []attr.Value{plan.Namespace, plan.JobID, plan.Group} {
 		if part.IsUnknown() {
 			plan.ID = types.StringUnknown()

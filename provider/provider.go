@@ -5,6 +5,7 @@ package provider
 
 import (
 	"context"
+	"time"
 
 	tfaction "github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
@@ -20,12 +21,16 @@ import (
 const Address = "registry.terraform.io/nomadscale/nomadscale"
 
 // New returns the provider of a version of the binary.
-func New(version string) func() provider.Provider {
-	return func() provider.Provider { return &nomadscaleProvider{version: version} }
+func New(version string) func() provider.Provider { return newAt(version, time.Now) }
+
+// newAt is New with a clock.
+func newAt(version string, now func() time.Time) func() provider.Provider {
+	return func() provider.Provider { return &nomadscaleProvider{version: version, now: now} }
 }
 
 type nomadscaleProvider struct {
 	version string
+	now     func() time.Time
 }
 
 var (
@@ -47,7 +52,7 @@ func (p *nomadscaleProvider) Schema(_ context.Context, _ provider.SchemaRequest,
 // unknown, as when the same run creates the cluster, there is none: plans go
 // without what only Nomad can tell.
 func (p *nomadscaleProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
-	c := new(connection)
+	c := &connection{now: p.now}
 	resp.ResourceData, resp.DataSourceData, resp.ActionData, resp.ListResourceData = c, c, c, c
 	if !req.Config.Raw.IsFullyKnown() {
 		return
@@ -71,15 +76,17 @@ func (p *nomadscaleProvider) Configure(ctx context.Context, req provider.Configu
 }
 
 func (p *nomadscaleProvider) Resources(context.Context) []func() resource.Resource {
-	return []func() resource.Resource{NewAppResource, NewPolicyResource}
+	return []func() resource.Resource{NewAppResource, NewPolicyResource, NewOverrideResource}
+}
+
+func (p *nomadscaleProvider) DataSources(context.Context) []func() datasource.DataSource {
+	return []func() datasource.DataSource{}
 }
 
 // Functions are pure: they need no configuration.
 func (p *nomadscaleProvider) Functions(context.Context) []func() function.Function {
 	return []func() function.Function{NewDecideFunction, NewPolicyFunction}
 }
-
-func (p *nomadscaleProvider) DataSources(context.Context) []func() datasource.DataSource { return nil }
 
 func (p *nomadscaleProvider) Actions(context.Context) []func() tfaction.Action {
 	return []func() tfaction.Action{NewScaleAction}

@@ -95,11 +95,15 @@ func invalidValue(e *scaler.ValueError) diag.Diagnostic {
 	if f, ok := lookupField(e.Key); ok {
 		p = f.path()
 	}
-	detail := fmt.Sprintf("%s must be %s.", p, e.Allowed)
-	if e.Value != "" {
-		detail = fmt.Sprintf("%s is %q; it must be %s.", p, e.Value, e.Allowed)
+	return diag.NewAttributeErrorDiagnostic(p, "Invalid "+e.Key, wrongValue(p, e))
+}
+
+// wrongValue says what is wrong with the value at a path.
+func wrongValue(p path.Path, e *scaler.ValueError) string {
+	if e.Value == "" {
+		return fmt.Sprintf("%s must be %s.", p, e.Allowed)
 	}
-	return diag.NewAttributeErrorDiagnostic(p, "Invalid "+e.Key, detail)
+	return fmt.Sprintf("%s is %q; it must be %s.", p, e.Value, e.Allowed)
 }
 
 // invalidPolicy is the same for every value that an error of package scaler

@@ -1,0 +1,4 @@
+import {
+  to = nomadscale_override.sale
+  id = "default/shop/web"
+}
