@@ -167,10 +167,21 @@ func (p *Pool) Instances() []*Instance { return slices.Clone(p.instances) }
 // Only instances that are ready, not draining and below the limit are selected.
 // The error is [ErrEmpty], [ErrFull] or a [*SeveralError].
 func (p *Pool) Acquire(key string) (*Instance, error) {
+	from, err := p.candidates(p.mode)
+	if err != nil {
+		return nil, err
+	}
+	i := p.mode.Select(from, key)
+	p.count(i, i.inFlight+1)
+	return i, nil
+}
+
+// candidates are the instances that a mode selects from.
+func (p *Pool) candidates(mode Mode) (*Set, error) {
 	if len(p.ready) == 0 {
 		return nil, ErrEmpty
 	}
-	if m, ok := p.mode.(interface{ check(ready []*Instance) error }); ok {
+	if m, ok := mode.(interface{ check(ready []*Instance) error }); ok {
 		if err := m.check(p.ready); err != nil {
 			return nil, err
 		}
@@ -182,9 +193,7 @@ func (p *Pool) Acquire(key string) (*Instance, error) {
 	if from.Len() == 0 {
 		return nil, ErrFull
 	}
-	i := p.mode.Select(from, key)
-	p.count(i, i.inFlight+1)
-	return i, nil
+	return from, nil
 }
 
 // Release says that a request on the instance is over. It must follow an

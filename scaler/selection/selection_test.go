@@ -23,48 +23,12 @@ var modes = []scaler.SelectionMode{
 
 func seeded() selection.Source { return rand.New(rand.NewPCG(1, 2)) }
 
-// everyDraw is a source that goes through all that chance can do, one sequence
-// of draws at a time.
-type everyDraw struct {
-	values, sizes []int
-	at            int
-}
-
-func (d *everyDraw) IntN(n int) int {
-	if d.at == len(d.values) {
-		d.values, d.sizes = append(d.values, 0), append(d.sizes, n)
-	}
-	d.at++
-	return d.values[d.at-1]
-}
-
-// probability is how likely the sequence just drawn is.
-func (d *everyDraw) probability() *big.Rat {
-	p := big.NewRat(1, 1)
-	for _, n := range d.sizes {
-		p.Mul(p, big.NewRat(1, int64(n)))
-	}
-	return p
-}
-
-// next turns to the next sequence; false when there is none.
-func (d *everyDraw) next() bool {
-	d.at = 0
-	for i := len(d.values) - 1; i >= 0; i-- {
-		if d.values[i]++; d.values[i] < d.sizes[i] {
-			d.values, d.sizes = d.values[:i+1], d.sizes[:i+1]
-			return true
-		}
-	}
-	return false
-}
-
 // distribution is how likely each instance is to be selected, exactly: "a 1/3,
 // b 2/3", or the error.
 func distribution(t *testing.T, mode scaler.SelectionMode, build func(*selection.Pool)) string {
 	t.Helper()
 	likely := map[string]*big.Rat{}
-	for draws := new(everyDraw); ; {
+	for draws := new(selection.EveryDraw); ; {
 		p := selection.NewPool(selection.New(mode, draws), 0)
 		build(p)
 		result := ""
@@ -77,8 +41,8 @@ func distribution(t *testing.T, mode scaler.SelectionMode, build func(*selection
 		if likely[result] == nil {
 			likely[result] = new(big.Rat)
 		}
-		likely[result].Add(likely[result], draws.probability())
-		if !draws.next() {
+		likely[result].Add(likely[result], draws.Probability())
+		if !draws.Next() {
 			break
 		}
 	}
