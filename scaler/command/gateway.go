@@ -16,10 +16,6 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
-// adminTokenVariable holds the admin listener's token. It is no flag, because
-// others can read a process's arguments.
-const adminTokenVariable = "NOMADSCALE_ADMIN_TOKEN"
-
 // flushTimeout bounds how long the last traces may take to be sent.
 const flushTimeout = 5 * time.Second
 
@@ -42,7 +38,7 @@ Any number of gateways share their load every second, so that limits, rates and
 min_load hold over all of them. They find each other by the Nomad service of
 their admin listeners, or by a list.
 
-If ` + adminTokenVariable + ` is set, the admin listener asks for it as a bearer token,
+If ` + gateway.AdminTokenVariable + ` is set, the admin listener asks for it as a bearer token,
 and the gateway sends it to the others.
 
 If OTEL_EXPORTER_OTLP_ENDPOINT is set, each request is a span that is sent there,
@@ -87,7 +83,7 @@ func runGateway(ctx context.Context, version string, config gateway.Config, peer
 	}
 	config.Nomad = client
 	config.ID = os.Getenv("NOMAD_ALLOC_ID")
-	config.AdminToken = os.Getenv(adminTokenVariable)
+	config.AdminToken = os.Getenv(gateway.AdminTokenVariable)
 	if peers.Service != "" || len(peers.Addresses) > 0 {
 		peers.Client, peers.Token, peers.HTTP = client, config.AdminToken, &http.Client{Transport: nomad.Transport()}
 		config.Peers = &peers

@@ -18,10 +18,6 @@ import (
 // sessionTimeout bounds what a command asks, so that it always answers.
 const sessionTimeout = 30 * time.Second
 
-// gatewayTimeout bounds what a gateway is asked: one that cannot be reached from
-// here often does not refuse but say nothing.
-const gatewayTimeout = 3 * time.Second
-
 // session is what the commands that ask a running Nomad have in common.
 type session struct {
 	now   func() time.Time
@@ -46,7 +42,7 @@ func sessionCommands(now func() time.Time) []*cobra.Command {
 const nomadHelp = `Nomad's address and token are those of the NOMAD_* variables.`
 
 const gatewayHelp = `The load is asked of every gateway, found by the Nomad service of its admin
-listener or named by --gateway. If ` + adminTokenVariable + ` is set, it is sent
+listener or named by --gateway. If ` + gateway.AdminTokenVariable + ` is set, it is sent
 as the bearer token.`
 
 func (s *session) jsonFlag(cmd *cobra.Command) {
@@ -95,6 +91,6 @@ func (s *session) load() (*gateway.Fleet, error) {
 	}
 	return &gateway.Fleet{
 		Client: s.nomad, Addresses: addresses, Service: s.service, Namespace: s.namespace,
-		Token: os.Getenv(adminTokenVariable), HTTP: &http.Client{Timeout: gatewayTimeout},
+		Token: os.Getenv(gateway.AdminTokenVariable), HTTP: &http.Client{Timeout: gateway.AskTimeout},
 	}, nil
 }

@@ -7,13 +7,14 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
 func TestStatus(t *testing.T) {
 	agent := startNomad(t)
 	g := startGateway(t)
-	t.Setenv(adminTokenVariable, "secret")
+	t.Setenv(gateway.AdminTokenVariable, "secret")
 	prints(t, "There are no apps: no scaling block uses the strategy nomadscale, or the token may not see it.\n", "status")
 
 	busy := register(t, agent, "busy", 50, nil)

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
@@ -15,7 +16,7 @@ import (
 func TestWhy(t *testing.T) {
 	agent := startNomad(t)
 	g := startGateway(t)
-	t.Setenv(adminTokenVariable, "secret")
+	t.Setenv(gateway.AdminTokenVariable, "secret")
 
 	t.Run("it stays", func(t *testing.T) {
 		p := register(t, agent, "steady", 50, scaler.Document{"buffer_instances": "1"})
@@ -224,7 +225,7 @@ If the gateways cannot be reached from here alone, name them with --gateway; if 
 				t.Errorf("the load is not known because %q, want %q", why, load)
 			}
 		}
-		t.Setenv(adminTokenVariable, "wrong")
+		t.Setenv(gateway.AdminTokenVariable, "wrong")
 		if why := answer[object](t, "why", p.App(), "--gateway", g.URL)["load_error"].(string); !strings.Contains(why, "401 Unauthorized: the admin token is needed") {
 			t.Errorf("the load is not known because %q, want that the token is wrong", why)
 		}

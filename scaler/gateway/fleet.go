@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
@@ -21,6 +19,10 @@ import (
 // AdminService is the Nomad service by which gateways are found unless another
 // is named.
 const AdminService = "nomadscale-gateway-admin"
+
+// AskTimeout bounds what a gateway is asked by who looks at it: one that cannot be
+// reached from there often does not refuse but say nothing.
+const AskTimeout = 3 * time.Second
 
 // Fleet is all gateways together: it asks every one for the load of apps and
 // adds it up. A gateway that does not answer makes the load unknown, for a
@@ -108,17 +110,7 @@ const maxWhy = 200
 
 // ask asks all gateways at once. There is at least one report.
 func (f *Fleet) ask(ctx context.Context, path string) ([]LoadReport, error) {
-	addresses, err := f.find(ctx)
-	if err != nil {
-		return nil, err
-	}
-	reports, errs := make([]LoadReport, len(addresses)), make([]error, len(addresses))
-	var asked sync.WaitGroup
-	for i, address := range addresses {
-		asked.Go(func() { reports[i], errs[i] = f.askOne(ctx, address, path) })
-	}
-	asked.Wait()
-	return reports, errors.Join(errs...)
+	return askAll[LoadReport](ctx, f, path)
 }
 
 // find lists the gateways' admin listeners; there is at least one.
@@ -140,11 +132,6 @@ func (f *Fleet) list(ctx context.Context) ([]string, error) {
 		addresses[i] = "http://" + address
 	}
 	return addresses, err
-}
-
-func (f *Fleet) askOne(ctx context.Context, address, path string) (report LoadReport, err error) {
-	err = f.call(ctx, http.MethodGet, address, path, nil, &report)
-	return report, err
 }
 
 // call asks one gateway, with a body in JSON unless that is nil, and reads its
