@@ -80,7 +80,7 @@ func (p *nomadscaleProvider) Resources(context.Context) []func() resource.Resour
 }
 
 func (p *nomadscaleProvider) DataSources(context.Context) []func() datasource.DataSource {
-	return []func() datasource.DataSource{}
+	return []func() datasource.DataSource{NewAppsDataSource, NewInstancesDataSource, NewScalingEventsDataSource}
 }
 
 // Functions are pure: they need no configuration.

@@ -1,0 +1,21 @@
+data "nomadscale_apps" "shop" {
+  namespace = "shop"
+  enabled   = true
+}
+
+# The instances that run in the whole shop.
+output "instances" {
+  value = sum(concat([0], data.nomadscale_apps.shop.apps[*].running))
+}
+
+# No policy may be wrong: nothing scales such an app.
+data "nomadscale_apps" "checked" {
+  namespace = "shop"
+
+  lifecycle {
+    postcondition {
+      condition     = alltrue(self.apps[*].valid)
+      error_message = join("\n", [for app in self.apps : "${app.id}: ${app.error}" if !app.valid])
+    }
+  }
+}
