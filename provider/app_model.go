@@ -111,14 +111,13 @@ func (m appModelV0) sameJob(other appModelV0) bool {
 
 // changes lists by path what a later look at the same job shows otherwise.
 func (m appModelV0) changes(later appModelV0) []string {
+	return append(m.scalingModel.changes(later.scalingModel), driftChanges(m.Drift, later.Drift)...)
+}
+
+// driftChanges lists the paths of what has drifted, or has been undone, since.
+func driftChanges(earlier, later types.Map) []string {
 	var paths []string
-	for _, f := range fields {
-		before, now := m.value(f), later.value(f)
-		if absent := isAbsent(before); absent != isAbsent(now) || (!absent && !before.Equal(now)) {
-			paths = append(paths, f.path().String())
-		}
-	}
-	before, now := m.Drift.Elements(), later.Drift.Elements()
+	before, now := earlier.Elements(), later.Elements()
 	for _, path := range slices.Sorted(maps.Keys(now)) {
 		if was, drifted := before[path]; !drifted || !was.Equal(now[path]) {
 			paths = append(paths, path)
@@ -131,8 +130,6 @@ func (m appModelV0) changes(later appModelV0) []string {
 	}
 	return paths
 }
-
-func isAbsent(v attr.Value) bool { return v == nil || v.IsNull() }
 
 func driftValue(drift map[string]string) types.Map {
 	elements := make(map[string]attr.Value, len(drift))

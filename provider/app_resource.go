@@ -252,9 +252,9 @@ func (r *appResource) writeFailed(err error, d nomad.Declaration, written nomad.
 	var changed *nomad.ChangedError
 	switch id := d.Block.Policy.App(); {
 	case isOverwritten(written, err):
-		diags.AddError("The job was changed right after it was written", sentence(err)+" That stands. See who did with `nomad job history`, then plan again: the plan shows the change, and applying it undoes it.")
+		diags.Append(changedAfter(err))
 	case errors.As(err, &changed):
-		diags.AddError("The job was changed since this was planned", sentence(err)+" Nothing was written, so that this is not lost unseen. Plan again: the plan shows the change, and applying it undoes it.")
+		diags.Append(changedBefore(err))
 	case errors.Is(err, nomad.ErrExists):
 		diags.AddError("The job exists already",
 			fmt.Sprintf("Job %s runs in namespace %s and is not in the state of this resource. To manage it here, import it:\n\n  terraform import nomadscale_app.<name> %s", *d.Job.ID, *d.Job.Namespace, id))

@@ -207,6 +207,66 @@ func TestPolicyIsNotLostWhenItCannotBeReadBack(t *testing.T) {
 	})
 }
 
+// A policy that somebody changes between plan and apply, or right after it was
+// written, is not undone before a plan has shown it. The owner's own versions are
+// built on.
+func TestChangedPolicyIsNotUndoneUnseen(t *testing.T) {
+	t.Parallel()
+	step := func(id string) func() error {
+		return func() error { return rewrite(id, func(j *api.Job) { strategy(j)["scale_up_step"] = "3" }) }
+	}
+	config := func(id, most string) string { return policy("a", id, `autoscaling = { max_instances = `+most+` }`) }
+	shows := func(paths ...string) resource.ConfigPlanChecks {
+		return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planned{map[string][]string{"a": paths}}}}
+	}
+	t.Run("before", func(t *testing.T) {
+		t.Parallel()
+		const id = "policy-changed-before"
+		runByHand(t, spec(id, "count = 1"))
+		apply(t,
+			resource.TestStep{Config: config(id, "5")},
+			resource.TestStep{
+				Config: config(id, "6"), ExpectError: said("somebody else has changed autoscaling.scale_up_step"),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{betweenPlanAndApply(step(id))}},
+			},
+			resource.TestStep{
+				PreConfig: func() {
+					if err := bounded(id, 1, 5)(nil); err != nil {
+						t.Error(err)
+					}
+				},
+				Config:           config(id, "6"),
+				ConfigPlanChecks: shows("autoscaling.scale_up_step", "autoscaling.max_instances", "autoscaling.hard_max_instances"),
+			},
+		)
+	})
+	t.Run("after", func(t *testing.T) {
+		t.Parallel()
+		const id = "policy-changed-after"
+		runByHand(t, spec(id, "count = 1"))
+		m := &meddler{after: step(id)}
+		address := m.start(t)
+		apply(t,
+			resource.TestStep{Config: config(id, "5")},
+			resource.TestStep{Config: configuredAt(address, config(id, "6")), ExpectError: said("The job was changed right after it was written")},
+			resource.TestStep{Config: config(id, "6"), ConfigPlanChecks: shows("autoscaling.scale_up_step"), Check: bounded(id, 1, 6)},
+		)
+	})
+	t.Run("owner", func(t *testing.T) {
+		t.Parallel()
+		const id = "policy-rerun-before"
+		runByHand(t, spec(id, "count = 1"))
+		rerun := betweenPlanAndApply(func() error { return register(strings.Replace(spec(id, "count = 2"), "3600", "1800", 1)) })
+		apply(t,
+			resource.TestStep{Config: config(id, "5")},
+			resource.TestStep{
+				Config: config(id, "6"), ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{rerun}},
+				Check: resource.ComposeAggregateTestCheckFunc(bounded(id, 1, 6), argument0(id, "1800"), counts(id, 2)),
+			},
+		)
+	})
+}
+
 // many is a job with several groups, each of which could have a policy.
 func many(id string, groups ...string) string {
 	var inside strings.Builder

@@ -50,9 +50,32 @@ func (r *policyResource) Read(ctx context.Context, req resource.ReadRequest, res
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	state.scalingModel = liveScaling(job, t, state.scalingModel)
-	state.Drift = driftValue(nomad.BlockDrift(baseline, job, t.Group))
-	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	resp.Diagnostics.Append(resp.State.Set(ctx, state.seen(job, baseline))...)
+}
+
+// seen is the state as it shows a live job whose block was declared as the
+// baseline.
+func (m policyModelV0) seen(job *api.Job, baseline map[string]string) policyModelV0 {
+	t := m.target()
+	m.scalingModel = liveScaling(job, t, m.scalingModel)
+	m.Drift = driftValue(nomad.BlockDrift(baseline, job, t.Group))
+	return m
+}
+
+// unchanged returns a check that a live policy still is as the state shows it, so
+// that nothing is undone that no plan has shown. Without a baseline there has
+// been no refresh that could tell.
+func (m policyModelV0) unchanged(baseline map[string]string) func(*api.Job) error {
+	return func(job *api.Job) error {
+		if baseline == nil {
+			baseline = nomad.FlattenBlock(job, m.target().Group)
+		}
+		now := m.seen(job, baseline)
+		if changed := append(m.changes(now.scalingModel), driftChanges(m.Drift, now.Drift)...); len(changed) > 0 {
+			return &nomad.ChangedError{Paths: changed}
+		}
+		return nil
+	}
 }
 
 // ImportState takes <namespace>/<job>/<group> or the identity.

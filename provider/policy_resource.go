@@ -100,6 +100,8 @@ func (r *policyResource) Update(ctx context.Context, req resource.UpdateRequest,
 	}
 	var former *api.ScalingPolicy
 	resp.Diagnostics.Append(readPrivate(ctx, req.Private, formerKey, &former)...)
+	var baseline map[string]string
+	resp.Diagnostics.Append(readPrivate(ctx, req.Private, baselineKey, &baseline)...)
 	client, diags := r.connection.use()
 	resp.Diagnostics.Append(diags...)
 	timeout, diags := plan.Timeouts.Update(ctx, defaultTimeout)
@@ -111,9 +113,12 @@ func (r *policyResource) Update(ctx context.Context, req resource.UpdateRequest,
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	written, former, err := client.Reattach(ctx, block, former)
+	written, former, err := client.Reattach(ctx, block, former, state.unchanged(baseline))
 	if written.Job != nil {
 		resp.Diagnostics.Append(keepAttached(ctx, resp.Private, written, plan, former)...)
+	}
+	if err == nil || isOverwritten(written, err) {
+		resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(block))...)
 	}
 	if err != nil {
 		if errors.Is(err, nomad.ErrNotFound) {
@@ -124,7 +129,6 @@ func (r *policyResource) Update(ctx context.Context, req resource.UpdateRequest,
 		return
 	}
 	logPolicy(ctx, "changed a policy", plan.target())
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(block))...)
 	resp.Diagnostics.Append(r.await(ctx, plan, written)...)
 }
 
@@ -197,6 +201,10 @@ func (r *policyResource) writeFailed(err error, written nomad.Written) diag.Diag
 		diags.AddAttributeError(path.Root("group"), "The group has a nomadscale policy already", alreadyAttached(attached))
 	case errors.Is(err, nomad.ErrNoGroup) || errors.Is(err, nomad.ErrSpecification):
 		return cannotScale(err)
+	case isOverwritten(written, err):
+		diags.Append(changedAfter(err))
+	case errors.As(err, new(*nomad.ChangedError)):
+		diags.Append(changedBefore(err))
 	case errors.Is(err, nomad.ErrConflict):
 		diags.Append(keepsChanging(err))
 	case written.Job != nil:

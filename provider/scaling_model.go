@@ -220,3 +220,17 @@ func noScaling() scalingModel {
 func (m scalingModel) equal(other scalingModel) bool {
 	return m.Autoscaling.Equal(other.Autoscaling) && m.ServiceSelectionMode.Equal(other.ServiceSelectionMode) && m.Routing.Equal(other.Routing)
 }
+
+// changes lists by path the fields that a later model holds other values for.
+func (m scalingModel) changes(later scalingModel) []string {
+	var paths []string
+	for _, f := range fields {
+		before, now := m.value(f), later.value(f)
+		if absent := isAbsent(before); absent != isAbsent(now) || (!absent && !before.Equal(now)) {
+			paths = append(paths, f.path().String())
+		}
+	}
+	return paths
+}
+
+func isAbsent(v attr.Value) bool { return v == nil || v.IsNull() }

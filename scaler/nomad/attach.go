@@ -52,12 +52,16 @@ func (c *Client) Attach(ctx context.Context, b Block) (Written, *api.ScalingPoli
 
 // Reattach is Attach for a group that has a policy, or had one until the owner of
 // the job took it out. It returns the block to put back in the end: the former
-// one, or what the owner has put in the place of the policy.
-func (c *Client) Reattach(ctx context.Context, b Block, former *api.ScalingPolicy) (Written, *api.ScalingPolicy, error) {
+// one, or what the owner has put in the place of the policy. Check returns an
+// error when the policy in a live job must not be written over.
+func (c *Client) Reattach(ctx context.Context, b Block, former *api.ScalingPolicy, check func(live *api.Job) error) (Written, *api.ScalingPolicy, error) {
 	a, block := attachment{target: TargetOf(b.Policy), former: former}, b.Render()
-	a.choose = func(job *api.Job, _ bool) (*api.ScalingPolicy, error) {
-		if _, err := ReadSettings(job, a.target.Group); err != nil {
-			a.former = bare(scalingBlock(job, a.target.Group))
+	a.choose = func(job *api.Job, again bool) (*api.ScalingPolicy, error) {
+		standing := scalingBlock(job, a.target.Group)
+		if !hasPolicy(job, a.target.Group) {
+			a.former = bare(standing)
+		} else if !again || !sameBlock(standing, block) {
+			return block, check(job)
 		}
 		return block, nil
 	}
@@ -71,10 +75,10 @@ func (c *Client) Reattach(ctx context.Context, b Block, former *api.ScalingPolic
 func (c *Client) Detach(ctx context.Context, t Target, former *api.ScalingPolicy) error {
 	a := attachment{target: t, leaving: true}
 	a.choose = func(job *api.Job, _ bool) (*api.ScalingPolicy, error) {
-		if _, err := ReadSettings(job, t.Group); err != nil {
-			return scalingBlock(job, t.Group), nil
+		if hasPolicy(job, t.Group) {
+			return former, nil
 		}
-		return former, nil
+		return scalingBlock(job, t.Group), nil
 	}
 	_, err := a.write(ctx, c)
 	return err
@@ -92,13 +96,19 @@ type attachment struct {
 	// leaving tells that there need be no job and no group.
 	leaving bool
 
-	// read is the job that the last write went over as far as we know, preserved
-	// tells that Nomad was to keep its counts, and wrote is the block.
-	read      *api.Job
+	// last is the last write, and lost one that went over more than was read.
+	last, lost writeOver
+}
+
+// writeOver is a write of a block over a job.
+type writeOver struct {
+	// read is the job as it was read, and version what came after that and was
+	// gone over too, or nil.
+	read, version *api.Job
+	// block is what was written.
+	block *api.ScalingPolicy
+	// preserved tells that Nomad was to keep the counts.
 	preserved bool
-	wrote     *api.ScalingPolicy
-	// lost is what the write went over beside that.
-	lost *api.Job
 }
 
 func (a *attachment) write(ctx context.Context, c *Client) (Written, error) {
@@ -116,26 +126,27 @@ func (a *attachment) prepare(ctx context.Context, live *api.Job, again bool) (re
 		return registration{}, ErrNotFound
 	}
 	base, owners := live, live
-	if a.lost != nil {
-		merged, err := mergeJobs(a.read, a.lost, live)
+	losing := a.lost.version != nil
+	if losing {
+		merged, err := mergeJobs(a.lost.read, a.lost.version, live)
 		if err != nil {
 			return registration{}, err
 		}
-		if base = merged; sameBlock(scalingBlock(live, a.target.Group), a.wrote) {
-			owners = a.lost
+		if base = merged; sameBlock(scalingBlock(live, a.target.Group), a.lost.block) {
+			owners = a.lost.version
 		}
 	}
 	if err := CheckGroup(base, a.target.Group); err != nil && !a.leaving {
 		return registration{}, err
 	}
 	block, err := a.choose(owners, again)
-	if err != nil || a.lost == nil && a.has(live, block) {
+	if err != nil || !losing && a.has(live, block) {
 		return registration{}, err
 	}
 	job := *base
 	job.VersionTag = nil // it stays with the version that it was given to
 	job.TaskGroups = copyGroups(base.TaskGroups)
-	next := registration{job: &job, index: *live.JobModifyIndex, preserve: a.lost == nil || a.preserved}
+	next := registration{job: &job, index: *live.JobModifyIndex, preserve: !losing || a.lost.preserved}
 	for _, group := range job.TaskGroups {
 		if count, known := liveCount(live, *group.Name); known && next.preserve {
 			group.Count = &count
@@ -150,21 +161,21 @@ func (a *attachment) prepare(ctx context.Context, live *api.Job, again bool) (re
 	if next.submission, err = a.submission(ctx, live); err != nil {
 		return registration{}, err
 	}
-	a.read, a.preserved, a.wrote = live, next.preserve, block
+	a.last = writeOver{read: live, block: block, preserved: next.preserve}
 	return next, nil
 }
 
 // submission is that of the live job, or the one that the lost version came with.
 func (a *attachment) submission(ctx context.Context, live *api.Job) (*api.JobSubmission, error) {
 	current, err := a.client.submission(ctx, live)
-	if err != nil || a.lost == nil {
+	if err != nil || a.lost.version == nil {
 		return current, err
 	}
-	before, err := a.client.submission(ctx, a.read)
+	before, err := a.client.submission(ctx, a.lost.read)
 	if err != nil {
 		return nil, err
 	}
-	lost, err := a.client.submission(ctx, a.lost)
+	lost, err := a.client.submission(ctx, a.lost.version)
 	if err != nil || reflect.DeepEqual(before, lost) {
 		return current, err
 	}
@@ -175,15 +186,16 @@ func (a *attachment) submission(ctx context.Context, live *api.Job) (*api.JobSub
 // Nomad checks the index outside of the transaction that writes, so that a write
 // can go over a version that came after the one that was read.
 func (a *attachment) verify(ctx context.Context, _, ours, live *api.Job) error {
-	a.lost = nil
-	if *ours.Version > *a.read.Version+1 {
+	a.lost = writeOver{}
+	if *ours.Version > *a.last.read.Version+1 {
 		versions, err := a.client.versions(ctx, ours)
 		if err != nil {
 			return err
 		}
 		for _, v := range versions {
-			if *v.Version == *ours.Version-1 && a.loses(v) {
-				a.lost = v
+			if *v.Version == *ours.Version-1 && a.last.loses(v) {
+				a.lost = a.last
+				a.lost.version = v
 				return ErrConflict
 			}
 		}
@@ -196,14 +208,19 @@ func (a *attachment) verify(ctx context.Context, _, ours, live *api.Job) error {
 }
 
 // loses reports whether a version says what the job that was read does not.
-func (a *attachment) loses(v *api.Job) bool {
-	if !same(a.read, v) || stopped(a.read) != stopped(v) {
+func (w writeOver) loses(v *api.Job) bool {
+	if len(differences(Flatten(w.read), Flatten(v))) > 0 || stopped(w.read) != stopped(v) {
 		return true
 	}
-	return !a.preserved && slices.ContainsFunc(v.TaskGroups, func(g *api.TaskGroup) bool {
-		count, known := liveCount(a.read, *g.Name)
+	return !w.preserved && slices.ContainsFunc(v.TaskGroups, func(g *api.TaskGroup) bool {
+		count, known := liveCount(w.read, *g.Name)
 		return !known || count != *g.Count
 	})
+}
+
+func hasPolicy(job *api.Job, group string) bool {
+	_, err := ReadSettings(job, group)
+	return err == nil
 }
 
 // has reports whether the group has the block and a count within its bounds.

@@ -100,8 +100,8 @@ func TestLostVersions(t *testing.T) {
 		{"another group", version(func(j *api.Job) { j.TaskGroups[1].Name = new("cache") }), true, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := attachment{read: declaredJob(t), preserved: c.preserved}
-			if got := a.loses(c.version); got != c.want {
+			w := writeOver{read: declaredJob(t), preserved: c.preserved}
+			if got := w.loses(c.version); got != c.want {
 				t.Errorf("lost: %t, want %t", got, c.want)
 			}
 		})

@@ -159,7 +159,4 @@ func (c *Client) versions(ctx context.Context, job *api.Job) ([]*api.Job, error)
 	return versions, explain(err, "reading the versions of job %s", *job.ID)
 }
 
-// same reports whether two versions of a job differ in nothing but the counts.
-func same(a, b *api.Job) bool { return a == b || len(differences(Flatten(a), Flatten(b))) == 0 }
-
 func stopped(job *api.Job) bool { return job.Stop != nil && *job.Stop }
