@@ -14,6 +14,12 @@ variable "stop_after_inactive" {
   default     = "1m"
 }
 
+variable "campaign" {
+  type        = bool
+  description = "Whether to raise the limit for a campaign."
+  default     = false
+}
+
 # One request at a time on each instance, as Modal runs a function: max_containers
 # = 10, min_containers = 0, buffer_containers = 1, timeout = 180.
 resource "nomadscale_app" "generate" {
@@ -25,8 +31,11 @@ resource "nomadscale_app" "generate" {
     min_instances    = 0
     max_instances    = 10
     buffer_instances = 1
-    scale_up_step    = 0
-    scale_down_step  = 0
+
+    # As many as the load calls for, at once.
+    scale_up_step     = 0
+    scale_up_cooldown = "0s"
+    scale_down_step   = 0
 
     stop_after_inactive       = var.stop_after_inactive
     price_per_instance_second = 0.000059
@@ -41,4 +50,16 @@ resource "nomadscale_app" "generate" {
     rate_limit                   = 200
     rate_limit_burst             = 1000
   }
+}
+
+# What nomadscale override set does, declared.
+resource "nomadscale_override" "campaign" {
+  count = var.campaign ? 1 : 0
+
+  job_id = nomadscale_app.generate.job_id
+  group  = nomadscale_app.generate.group
+
+  max_instances = 50
+  duration      = "20s"
+  reason        = "the next campaign"
 }
