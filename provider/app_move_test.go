@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,11 +37,13 @@ func stateOf(attributes string) string {
 	return fmt.Sprintf(`{"version": 4, "terraform_version": "1.8.0", "serial": 1, "lineage": "moved", "outputs": {}, "check_results": null, "resources": [{
   "mode": "managed", "type": "nomad_job", "name": "x", "provider": "provider[\"%s\"]",
   "instances": [{"schema_version": 0, "attributes": %s, "sensitive_attributes": []}]
-}]}`, nomadAddress, attributes)
+}]}`, nomadProvider(), attributes)
 }
 
-// nomadAddress is the provider of nomad_job.
-const nomadAddress = "registry.terraform.io/hashicorp/nomad"
+// nomadProvider is where the CLI looks for the provider of nomad_job.
+func nomadProvider() string {
+	return cmp.Or(os.Getenv("TF_ACC_PROVIDER_HOST"), "registry.terraform.io") + "/hashicorp/nomad"
+}
 
 // moving is a workspace that has a nomad_job.x in its state, and moves it to the
 // app a. Our provider stands in for the Nomad provider as well: the CLI wants it
@@ -49,7 +52,7 @@ func moving(t *testing.T, state, config string) *workspace {
 	t.Helper()
 	w := workspaceFor(t)
 	plugins := filepath.Join(w.dir, "plugins")
-	override := fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"nomadscale/nomadscale\" = %[1]q\n    %[2]q = %[1]q\n  }\n  direct {}\n}\n", plugins, nomadAddress)
+	override := fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"nomadscale/nomadscale\" = %[1]q\n    %[2]q = %[1]q\n  }\n  direct {}\n}\n", plugins, nomadProvider())
 	if err := errors.Join(
 		os.Symlink(nomadtest.Self(t), filepath.Join(plugins, "terraform-provider-nomad")),
 		os.WriteFile(filepath.Join(w.dir, "terraformrc"), []byte(override), 0o600),
@@ -170,9 +173,9 @@ func TestMoveStateAtTheProtocol(t *testing.T) {
 		t.Errorf("the job was created at %d, want %d and a policy for its group web", *now.CreateIndex, created)
 	}
 	for what, refused := range map[string]*tfprotov6.MoveResourceStateResponse{
-		"another type":     move(nomadAddress, "nomad_variable", nomadJob(id, "", both, "web")),
+		"another type":     move(nomadProvider(), "nomad_variable", nomadJob(id, "", both, "web")),
 		"another provider": move("registry.terraform.io/example/nomad-fork", "nomad_job", nomadJob(id, "", both, "web")),
-		"no groups":        move(nomadAddress, "nomad_job", nomadJob(id, "", both)),
+		"no groups":        move(nomadProvider(), "nomad_job", nomadJob(id, "", both)),
 	} {
 		if len(refused.Diagnostics) != 1 || refused.Diagnostics[0].Severity != tfprotov6.DiagnosticSeverityError {
 			t.Errorf("%s: %+v, want an error", what, refused.Diagnostics)
