@@ -104,7 +104,7 @@ func TestRelease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer zipped.Close()
+	t.Cleanup(func() { _ = zipped.Close() })
 	binary := filepath.Join(dir, "terraform-provider-nomadscale_v"+built.Version)
 	if err := os.CopyFS(dir, zipped); err != nil {
 		t.Fatal(err)
