@@ -80,7 +80,7 @@ func (p *nomadscaleProvider) Resources(context.Context) []func() resource.Resour
 }
 
 func (p *nomadscaleProvider) DataSources(context.Context) []func() datasource.DataSource {
-	return []func() datasource.DataSource{NewAppsDataSource, NewInstancesDataSource, NewScalingEventsDataSource}
+	return []func() datasource.DataSource{NewAppsDataSource, NewInstancesDataSource, NewScalingEventsDataSource, NewSimulationDataSource}
 }
 
 // Functions are pure: they need no configuration.

@@ -54,16 +54,20 @@ var partners = map[string][]string{
 }
 
 func (m scalingModel) validate() diag.Diagnostics {
-	set, unknown := m.settings()
-	_, err := set.assume(unknown).block(someTarget)
 	var diags diag.Diagnostics
-	for _, e := range scaler.ValueErrors(err) {
-		if unknown[e.Key] || slices.ContainsFunc(partners[e.Key], func(p string) bool { return unknown[p] }) {
-			continue
-		}
+	for _, e := range m.wrong() {
 		diags.Append(invalidValue(e))
 	}
 	return diags
+}
+
+// wrong lists what is wrong with the policy, as far as it is known.
+func (m scalingModel) wrong() []*scaler.ValueError {
+	set, unknown := m.settings()
+	_, err := set.assume(unknown).block(someTarget)
+	return slices.DeleteFunc(scaler.ValueErrors(err), func(e *scaler.ValueError) bool {
+		return unknown[e.Key] || slices.ContainsFunc(partners[e.Key], func(p string) bool { return unknown[p] })
+	})
 }
 
 // assume adds values for what is unknown where its absence alone would be

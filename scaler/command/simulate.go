@@ -117,10 +117,10 @@ func (s simulation) run(cmd *cobra.Command) error {
 	if err != nil {
 		return fmt.Errorf("reading trace %s: %w", s.trace, err)
 	}
-	if s.options.From, err = momentOf(trace, s.from); err != nil {
+	if s.options.From, err = trace.Moment(s.from); err != nil {
 		return fmt.Errorf("reading --from: %w", err)
 	}
-	if s.options.To, err = momentOf(trace, s.to); err != nil {
+	if s.options.To, err = trace.Moment(s.to); err != nil {
 		return fmt.Errorf("reading --to: %w", err)
 	}
 	trials, err := s.try(cmd.Context(), trace, candidates)
@@ -177,17 +177,6 @@ func (s simulation) readTrace(stdin io.Reader) (simulate.Trace, error) {
 	trace, err := simulate.ParseTrace(text)
 	trace.Linear = s.linear
 	return trace, err
-}
-
-// momentOf reads a time of a trace, or a duration from its start.
-func momentOf(t simulate.Trace, text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if since, err := time.ParseDuration(text); err == nil {
-		return t.Start().Add(since), nil
-	}
-	return simulate.ParseTime(text)
 }
 
 // try runs the simulations until they are done or the context ends, and does not

@@ -122,6 +122,17 @@ func ParseTime(text string) (time.Time, error) {
 	return time.Time{}, wrong("time", text, allowedTime)
 }
 
+// Moment reads a time of the trace, or a duration from its start; zero for none.
+func (t Trace) Moment(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if since, err := time.ParseDuration(text); err == nil {
+		return t.Start().Add(since), nil
+	}
+	return ParseTime(text)
+}
+
 // inRange keeps to the times whose distances a duration can hold.
 func inRange(at time.Time) bool {
 	year := at.UTC().Year()
