@@ -119,15 +119,11 @@ func unusable(err error) diag.Diagnostics {
 	return diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root(attribute), "Invalid "+attribute, sentence(err))}
 }
 
-// parse reads the jobspec, fills in the namespace and checks that the group can
-// scale.
+// parse reads the jobspec and checks that the group can scale.
 func (r *appResource) parse(ctx context.Context, m appModelV0) (*api.Job, error) {
-	job, err := r.connection.client.ParseJob(ctx, m.Jobspec.ValueString())
+	job, err := r.connection.parseJob(ctx, m.Jobspec.ValueString())
 	if err != nil {
 		return nil, err
-	}
-	if job.Namespace == nil || *job.Namespace == "" {
-		job.Namespace = new(r.connection.defaultNamespace())
 	}
 	if job.Region != nil && *job.Region != "" && *job.Region != api.GlobalRegion && *job.Region != r.connection.region {
 		return nil, fmt.Errorf("%w: job %s names the region %q; set region = %q in the provider's configuration, so that the job is read where it is written", nomad.ErrSpecification, *job.ID, *job.Region, *job.Region)

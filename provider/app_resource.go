@@ -201,7 +201,7 @@ func (r *appResource) redeclare(ctx context.Context, plan, state appModelV0, bas
 	}
 	declaration.Check = state.unchanged(baseline)
 	if !plan.Jobspec.Equal(state.Jobspec) {
-		if previous, err := r.connection.client.ParseJob(ctx, state.Jobspec.ValueString()); err == nil {
+		if previous, err := r.connection.parseJob(ctx, state.Jobspec.ValueString()); err == nil {
 			declaration.Counts = nomad.ChangedCounts(previous, declaration.Job, now.Group)
 		}
 	}

@@ -111,13 +111,13 @@ func TestUnreachableWhileWaiting(t *testing.T) {
 		m := new(meddler)
 		m.waiting = m.sever
 		address := m.start(t)
-		created := config(address, id, `autoscaling = {}
+		impatient := config(address, id, `autoscaling = {}
 		  timeouts = { create = "3s" }`)
 		applyAndDestroy(t, gone(id),
-			resource.TestStep{Config: created, ExpectError: said("Nomad is looked for at " + address)},
+			resource.TestStep{Config: impatient, ExpectError: said("Nomad is looked for at " + address)},
 			resource.TestStep{
 				PreConfig:        m.mend,
-				Config:           created,
+				Config:           config(address, id, `autoscaling = {}`),
 				ConfigPlanChecks: action(plancheck.ResourceActionReplace),
 				Check:            runs(id),
 			},

@@ -1,7 +1,9 @@
 package provider
 
 import (
+	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -23,6 +25,27 @@ type connection struct {
 	quotas nomad.Quotas
 	// now is the clock.
 	now func() time.Time
+	// jobs are the jobspecs that were parsed, by their text: what is applied is
+	// planned once more before.
+	jobs sync.Map
+}
+
+// parseJob reads a jobspec, which Nomad does once for each, and fills in the
+// namespace. The job is not to be changed.
+func (c *connection) parseJob(ctx context.Context, jobspec string) (*api.Job, error) {
+	if parsed, ok := c.jobs.Load(jobspec); ok {
+		job, _ := parsed.(*api.Job)
+		return job, nil
+	}
+	job, err := c.client.ParseJob(ctx, jobspec)
+	if err != nil {
+		return nil, err
+	}
+	if job.Namespace == nil || *job.Namespace == "" {
+		job.Namespace = new(c.defaultNamespace())
+	}
+	c.jobs.Store(jobspec, job)
+	return job, nil
 }
 
 // connectionOf takes the connection from what Configure has passed on. It is nil

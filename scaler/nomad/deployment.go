@@ -118,14 +118,17 @@ func (c *Client) AwaitDeployed(ctx context.Context, w Written) error {
 }
 
 func (c *Client) newRollout(w Written) *rollout {
-	return &rollout{client: c, namespace: *w.Job.Namespace, job: *w.Job.ID, version: *w.Job.Version, created: *w.Job.CreateIndex, evaluation: w.Evaluation}
+	return &rollout{
+		client: c, namespace: *w.Job.Namespace, job: *w.Job.ID, version: *w.Job.Version, created: *w.Job.CreateIndex,
+		evaluation: w.Evaluation, evaluationIndex: w.EvaluationIndex, seen: w.Job,
+	}
 }
 
 func (r *rollout) await(ctx context.Context) error {
 	var err error
 	for range unreachableTimes {
-		if err = r.evaluated(ctx, r.evaluation); err == nil {
-			err = r.deployed(ctx)
+		if err = r.evaluated(ctx); err == nil {
+			err = r.healthy(ctx)
 		}
 		if err == nil {
 			return nil
@@ -154,6 +157,9 @@ type rollout struct {
 	namespace, job   string
 	version, created uint64
 	evaluation       string
+	evaluationIndex  uint64
+	// seen is the job as it was last read, nil when that is known to be outdated.
+	seen *api.Job
 	// deploymentOnly leaves out what is started without a deployment.
 	deploymentOnly bool
 	// deployment is the one that was last seen.
@@ -167,8 +173,8 @@ func (r *rollout) query(ctx context.Context, index uint64) *api.QueryOptions {
 }
 
 // evaluated waits until the scheduler has looked at the job.
-func (r *rollout) evaluated(ctx context.Context, id string) error {
-	var index uint64
+func (r *rollout) evaluated(ctx context.Context) error {
+	id, index := r.evaluation, r.evaluationIndex
 	for id != "" {
 		evaluation, meta, err := r.client.api.Evaluations().Info(id, r.query(ctx, index))
 		if status(err) == http.StatusNotFound {
@@ -187,6 +193,15 @@ func (r *rollout) evaluated(ctx context.Context, id string) error {
 		}
 	}
 	return nil
+}
+
+// healthy waits for the deployment of the job, or for its allocations where there
+// is to be none.
+func (r *rollout) healthy(ctx context.Context) error {
+	if !slices.ContainsFunc(r.seen.TaskGroups, deploys) {
+		return r.undeployed(ctx)
+	}
+	return r.deployed(ctx)
 }
 
 // deployed waits for the deployment of the job, or for its allocations.
@@ -212,6 +227,7 @@ func (r *rollout) deployed(ctx context.Context) error {
 				return err
 			}
 			if before != nil && before.ID == deployment.ID {
+				r.seen = nil
 				return r.undeployed(ctx) // the newer version has no deployment
 			}
 		case api.DeploymentStatusRunning:
@@ -266,23 +282,22 @@ func (r *rollout) undeployed(ctx context.Context) error {
 	return r.running(ctx)
 }
 
-// running waits until as many allocations run as each group counts.
+// running waits until as many allocations run as each group counts. The job is
+// read again when fewer than it counts are to run: then it was scaled or stopped,
+// or there is no room.
 func (r *rollout) running(ctx context.Context) error {
 	var index uint64
 	for {
-		job, err := r.live(ctx)
-		if err != nil {
-			return err
-		}
 		allocations, meta, err := r.client.api.Jobs().Allocations(r.job, false, r.query(ctx, index))
 		if err != nil {
 			return explain(err, "reading the allocations of job %s", r.job)
 		}
-		up := make(map[string]int)
+		placed, up := make(map[string]int), make(map[string]int)
 		for _, a := range allocations {
 			if a.JobVersion < r.version || a.DesiredStatus != api.AllocDesiredStatusRun {
 				continue
 			}
+			placed[a.TaskGroup]++
 			switch a.ClientStatus {
 			case api.AllocClientStatusRunning:
 				up[a.TaskGroup]++
@@ -290,11 +305,22 @@ func (r *rollout) running(ctx context.Context) error {
 				return verdict("an allocation has failed")
 			}
 		}
-		if !slices.ContainsFunc(job.TaskGroups, func(g *api.TaskGroup) bool { return up[*g.Name] < *g.Count }) {
+		if r.seen == nil || lacks(r.seen, placed) {
+			if r.seen, err = r.live(ctx); err != nil {
+				r.seen = nil
+				return err
+			}
+		}
+		if !lacks(r.seen, up) {
 			return nil
 		}
 		index = meta.LastIndex
 	}
+}
+
+// lacks reports whether a group counts more than there are.
+func lacks(job *api.Job, there map[string]int) bool {
+	return slices.ContainsFunc(job.TaskGroups, func(g *api.TaskGroup) bool { return there[*g.Name] < *g.Count })
 }
 
 // needsPromotion goes by Nomad's description: there is no field for it.

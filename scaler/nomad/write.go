@@ -17,8 +17,9 @@ type Written struct {
 	// Job is the job as Nomad keeps it.
 	Job *api.Job
 	// Evaluation is the ID of the evaluation that places its allocations; "" when
-	// there was nothing to write.
-	Evaluation string
+	// there was nothing to write. EvaluationIndex is where it began.
+	Evaluation      string
+	EvaluationIndex uint64
 	// Warnings is what Nomad remarks on the specification, or "".
 	Warnings string
 }
@@ -111,7 +112,7 @@ func (c *Client) try(ctx context.Context, e edit, written *Written) error {
 		}
 		return needs("submit-job", e.namespace, refusal(err))
 	}
-	*written = Written{Job: next.job, Evaluation: response.EvalID, Warnings: response.Warnings}
+	*written = Written{Job: next.job, Evaluation: response.EvalID, EvaluationIndex: response.EvalCreateIndex, Warnings: response.Warnings}
 	live, err := c.ReadJob(ctx, e.namespace, e.job)
 	if err != nil {
 		return err
