@@ -124,6 +124,7 @@ func TestImportExamples(t *testing.T) {
 		}
 		identity := s.Identities[resource]
 		if identity == nil {
+			t.Errorf("%s has no identity", resource)
 			continue
 		}
 		value, diags := blockOf("import-by-identity.tf", "identity").Expr.Value(nil)
