@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/list/schema"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
@@ -16,42 +17,29 @@ func NewAppList() list.ListResource { return &appResource{} }
 
 var _ list.ListResourceWithConfigure = (*appResource)(nil)
 
-type appListModel struct {
-	Namespace     types.String `tfsdk:"namespace"`
-	WithoutPolicy types.Bool   `tfsdk:"without_policy"`
-}
-
 func (r *appResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
-	resp.Schema = schema.Schema{
-		MarkdownDescription: "What `nomadscale_app` can adopt: groups of service jobs, the job of each in its own words. By default those that have a nomadscale policy, " +
-			"be it written by hand, by `nomadscale_policy` or by an app of another state. Whoever keeps the job as it is, and wants to declare the policy alone, lists `nomadscale_policy` instead.",
-		Attributes: map[string]schema.Attribute{
-			"namespace": listNamespace(),
-			"without_policy": schema.BoolAttribute{
-				Optional:            true,
-				MarkdownDescription: "List instead the groups that have no `scaling` block and could have one. Adopting one of them gives it the policy that is declared and restarts nothing. Default: `false`.",
-			},
-		},
+	resp.Schema = listSchema("What `nomadscale_app` can adopt: groups of service jobs, the job of each in its own words. By default those that have a nomadscale policy, " +
+		"be it written by hand, by `nomadscale_policy` or by an app of another state. Whoever keeps the job as it is, and wants to declare the policy alone, lists `nomadscale_policy` instead.")
+	resp.Schema.Attributes["without_policy"] = schema.BoolAttribute{
+		Optional:            true,
+		MarkdownDescription: "List instead the groups that have no `scaling` block and could have one. Adopting one of them gives it the policy that is declared and restarts nothing. Default: `false`.",
 	}
 }
 
 // List lists live apps, or groups that could become apps.
 func (r *appResource) List(ctx context.Context, req list.ListRequest, stream *list.ListResultsStream) {
-	var config appListModel
-	diags := req.Config.Get(ctx, &config)
-	client, more := r.connection.use()
-	diags.Append(more...)
-	if diags.HasError() {
+	var withoutPolicy types.Bool
+	if diags := req.Config.GetAttribute(ctx, path.Root("without_policy"), &withoutPolicy); diags.HasError() {
 		stream.Results = list.ListResultsStreamDiagnostics(diags)
 		return
 	}
-	var targets iter.Seq2[nomad.Target, error]
-	if namespace := namespaceOf(config.Namespace); config.WithoutPolicy.ValueBool() {
-		targets = client.Unscaled(ctx, namespace)
-	} else {
-		targets = withPolicy(ctx, client, namespace)
+	there := targets(withPolicy)
+	if withoutPolicy.ValueBool() {
+		there = func(ctx context.Context, client *nomad.Client, namespace string) iter.Seq2[nomad.Target, error] {
+			return client.Unscaled(ctx, namespace)
+		}
 	}
-	stream.Results = listTargets(ctx, req, targets, r.fill)
+	r.connection.list(ctx, req, stream, there, r.fill)
 }
 
 // fill is the app as importing it would make it.

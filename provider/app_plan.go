@@ -58,7 +58,7 @@ func (r *appResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReq
 		resp.Diagnostics.AddAttributeWarning(path.Root("jobspec"), "The jobspec names another job",
 			fmt.Sprintf("It names %s instead of %s, so the job is replaced. If the plan did not say so, the name was not known when it was made: plan again.", t, before.target()))
 	}
-	if t != nil && !(exists && plan.sameJob(before)) {
+	if t != nil && (!exists || !plan.sameJob(before)) {
 		resp.Diagnostics.Append(r.advise(ctx, plan, *t, job)...)
 	}
 }

@@ -10,27 +10,57 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/list/schema"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
-// listNamespace is the filter that every list has.
-func listNamespace() schema.Attribute {
-	return schema.StringAttribute{
-		Optional: true, Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
-		MarkdownDescription: "The namespace to list. Default: all that the token may see.",
+// listSchema is that of a list, with the filter that every list has.
+func listSchema(description string) schema.Schema {
+	return schema.Schema{
+		MarkdownDescription: description,
+		Attributes: map[string]schema.Attribute{
+			"namespace": schema.StringAttribute{
+				Optional: true, Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+				MarkdownDescription: "The namespace to list. Default: all that the token may see.",
+			},
+		},
 	}
 }
 
-// listTargets streams a result for each group. Full fills in the resource, where
-// Terraform asks for it; a group that is gone meanwhile is left out. An error is
-// a result of its own, the last one.
-func listTargets(ctx context.Context, req list.ListRequest, targets iter.Seq2[nomad.Target, error], full func(context.Context, nomad.Target, *list.ListResult) error) iter.Seq[list.ListResult] {
+// targets yields groups of a namespace or, for "*", of all. An error ends it.
+type targets func(ctx context.Context, client *nomad.Client, namespace string) iter.Seq2[nomad.Target, error]
+
+// list lists the groups that are there in the namespace that is configured.
+func (c *connection) list(ctx context.Context, req list.ListRequest, stream *list.ListResultsStream, there targets, full fill) {
+	var namespace types.String
+	diags := req.Config.GetAttribute(ctx, path.Root("namespace"), &namespace)
+	client, more := c.use()
+	diags.Append(more...)
+	if diags.HasError() {
+		stream.Results = list.ListResultsStreamDiagnostics(diags)
+		return
+	}
+	of := api.AllNamespacesNamespace
+	if !namespace.IsNull() {
+		of = namespace.ValueString()
+	}
+	stream.Results = listTargets(ctx, req, there(ctx, client, of), full)
+}
+
+// fill fills in the resource of a result. It returns [nomad.ErrNotFound] or
+// [nomad.ErrNoGroup] when there is none any more.
+type fill func(context.Context, nomad.Target, *list.ListResult) error
+
+// listTargets streams a result for each group, with its resource where Terraform
+// asks for it. One that is gone meanwhile is left out. An error is a result of
+// its own, the last one.
+func listTargets(ctx context.Context, req list.ListRequest, all iter.Seq2[nomad.Target, error], full fill) iter.Seq[list.ListResult] {
 	return func(push func(list.ListResult) bool) {
 		var pushed int64
-		for t, err := range targets {
+		for t, err := range all {
 			if req.Limit > 0 && pushed == req.Limit {
 				return
 			}
@@ -78,12 +108,4 @@ func withPolicy(ctx context.Context, client *nomad.Client, namespace string) ite
 			}
 		}
 	}
-}
-
-// namespaceOf is the namespace that a list is of.
-func namespaceOf(configured types.String) string {
-	if configured.IsNull() {
-		return api.AllNamespacesNamespace
-	}
-	return configured.ValueString()
 }

@@ -15,7 +15,7 @@ import (
 // list validates a list's configuration and reads the list.
 func (p protocol) list(request *tfprotov6.ListResourceRequest, config map[string]any) (results []tfprotov6.ListResourceResult) {
 	p.t.Helper()
-	server, ok := p.server.(tfprotov6.ProviderServerWithListResource)
+	server, ok := p.server.(tfprotov6.ListResourceServer)
 	if !ok {
 		p.t.Fatal("the provider's server knows no lists")
 	}
@@ -40,7 +40,7 @@ func namespaced(namespace, jobspec string) string {
 // No CLI before Terraform 1.14 lists resources, so this speaks the protocol.
 func TestLists(t *testing.T) {
 	t.Parallel()
-	const namespace = "listed"
+	const namespace = "adoptable"
 	if _, err := agent.API.Namespaces().Register(&api.Namespace{Name: namespace}, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +62,9 @@ func TestLists(t *testing.T) {
 	if _, _, err := agent.API.Jobs().Deregister("bare-stopped", false, &api.WriteOptions{Namespace: namespace}); err != nil {
 		t.Fatal(err)
 	}
+	p.apply("nomadscale_override", kept{}, map[string]any{
+		"namespace": namespace, "job_id": "a", "group": "web", "max_instances": 3, "duration": "1h", "by": "terraform",
+	})
 	here := map[string]any{"namespace": namespace}
 	for _, c := range []struct {
 		resource string
@@ -69,12 +72,14 @@ func TestLists(t *testing.T) {
 		limit    int64
 		want     []string
 	}{
-		{"nomadscale_app", here, 0, []string{"listed/a/web", "listed/b/shop/web"}},
-		{"nomadscale_app", here, 1, []string{"listed/a/web"}},
-		{"nomadscale_app", map[string]any{"namespace": "listed-nothing"}, 0, nil},
-		{"nomadscale_app", map[string]any{"namespace": namespace, "without_policy": true}, 0, []string{"listed/bare/web"}},
-		{"nomadscale_policy", here, 0, []string{"listed/a/web", "listed/b/shop/web"}},
-		{"nomadscale_policy", here, 1, []string{"listed/a/web"}},
+		{"nomadscale_app", here, 0, []string{"adoptable/a/web", "adoptable/b/shop/web"}},
+		{"nomadscale_app", here, 1, []string{"adoptable/a/web"}},
+		{"nomadscale_app", map[string]any{"namespace": "adoptable-nothing"}, 0, nil},
+		{"nomadscale_app", map[string]any{"namespace": namespace, "without_policy": true}, 0, []string{"adoptable/bare/web"}},
+		{"nomadscale_policy", here, 0, []string{"adoptable/a/web", "adoptable/b/shop/web"}},
+		{"nomadscale_policy", here, 1, []string{"adoptable/a/web"}},
+		{"nomadscale_override", here, 0, []string{"adoptable/a/web"}},
+		{"nomadscale_override", map[string]any{"namespace": "adoptable-nothing"}, 0, nil},
 	} {
 		for _, full := range []bool{false, true} {
 			results := p.list(&tfprotov6.ListResourceRequest{TypeName: c.resource, Limit: c.limit, IncludeResource: full}, c.config)
@@ -99,8 +104,8 @@ func TestLists(t *testing.T) {
 	}
 	// Without a namespace there are those of all, among them these.
 	all := p.list(&tfprotov6.ListResourceRequest{TypeName: "nomadscale_app"}, nil)
-	if !slices.ContainsFunc(all, func(r tfprotov6.ListResourceResult) bool { return r.DisplayName == "listed/a/web" }) {
-		t.Errorf("the list of all namespaces lacks listed/a/web: %d results", len(all))
+	if !slices.ContainsFunc(all, func(r tfprotov6.ListResourceResult) bool { return r.DisplayName == "adoptable/a/web" }) {
+		t.Errorf("the list of all namespaces lacks adoptable/a/web: %d results", len(all))
 	}
 }
 

@@ -93,5 +93,5 @@ func (p *nomadscaleProvider) Actions(context.Context) []func() tfaction.Action {
 }
 
 func (p *nomadscaleProvider) ListResources(context.Context) []func() list.ListResource {
-	return []func() list.ListResource{NewAppList, NewPolicyList}
+	return []func() list.ListResource{NewAppList, NewPolicyList, NewOverrideList}
 }

@@ -19,7 +19,7 @@ import (
 // the way and at the end.
 func (p protocol) invoke(name string, config map[string]any) (progress []string, diagnostics []*tfprotov6.Diagnostic) {
 	p.t.Helper()
-	server, ok := p.server.(tfprotov6.ProviderServerWithActions)
+	server, ok := p.server.(tfprotov6.ActionServer)
 	if !ok {
 		p.t.Fatal("the provider's server knows no actions")
 	}
