@@ -22,10 +22,10 @@ import (
 var terraform string
 
 func TestMain(m *testing.M) {
-	os.Exit(run(m))
+	os.Exit(runTests(m))
 }
 
-func run(m *testing.M) int {
+func runTests(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "docs")
 	if err == nil {
 		defer os.RemoveAll(dir)
@@ -93,6 +93,21 @@ func TestDocsAreCurrent(t *testing.T) {
 	want, have := pages(t, into), pages(t, filepath.Join(root(t), "docs"))
 	if diff := cmp.Diff(want, have); diff != "" {
 		t.Errorf("docs/ is not what its sources say: run make docs (-sources +docs)\n%s", diff)
+	}
+}
+
+// The registry's own rules for pages hold: names, front matter, a page for each
+// type and a type for each page.
+func TestDocsAreAsTheRegistryWantsThem(t *testing.T) {
+	t.Parallel()
+	schema, err := writeSchema(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(schema)
+	out, err := exec.CommandContext(t.Context(), nomadtest.Tool(t, "tfplugindocs"), "validate", "--provider-dir", root(t), "--provider-name", name, "--providers-schema", schema).CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
