@@ -99,9 +99,10 @@ func readObservation(argument types.Dynamic, p scaler.Policy) (scaler.Observatio
 				return &scaler.ValueError{Key: name, Value: text, Allowed: `a duration, such as "5m"`}
 			}
 			since[name] = d
-			if name == "since_up" {
+			switch name {
+			case "since_up":
 				o.LastUp = observed.Add(-d)
-			} else if name == "since_change" {
+			case "since_change":
 				o.LastChange = observed.Add(-d)
 			}
 		}
