@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
@@ -111,14 +112,7 @@ func (r *overrideResource) Create(ctx context.Context, req resource.CreateReques
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	declared, diags := r.set(ctx, client, &plan, index)
-	resp.Diagnostics.Append(diags...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
-	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, plan.target())...)
-	resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, overrideKey, declared)...)
+	resp.Diagnostics.Append(r.apply(ctx, client, plan, index, &resp.State, resp.Identity, resp.Private)...)
 }
 
 // Update sets the override in the place of what the plan was made on. One that
@@ -143,14 +137,7 @@ func (r *overrideResource) Update(ctx context.Context, req resource.UpdateReques
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	declared, diags = r.set(ctx, client, &plan, index)
-	resp.Diagnostics.Append(diags...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
-	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, plan.target())...)
-	resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, overrideKey, declared)...)
+	resp.Diagnostics.Append(r.apply(ctx, client, plan, index, &resp.State, resp.Identity, resp.Private)...)
 }
 
 // Delete ends the override, if it is still the one that was applied here.
@@ -214,6 +201,19 @@ func inForce(o nomad.AppOverride, now time.Time) string {
 		words += ": " + o.Override.Reason
 	}
 	return words
+}
+
+// apply sets the planned override in the place of the one with that index, and
+// keeps it as what was declared.
+func (r *overrideResource) apply(ctx context.Context, client *nomad.Client, plan overrideModelV0, index uint64, state *tfsdk.State, identity *tfsdk.ResourceIdentity, private privateWriter) diag.Diagnostics {
+	declared, diags := r.set(ctx, client, &plan, index)
+	if diags.HasError() {
+		return diags
+	}
+	diags.Append(state.Set(ctx, plan)...)
+	diags.Append(setIdentity(ctx, identity, plan.target())...)
+	diags.Append(keepPrivate(ctx, private, overrideKey, declared)...)
+	return diags
 }
 
 // set sets the override that is planned, and fills in when it ends.
