@@ -104,7 +104,7 @@ func adviseShutdown(_ *api.Job, group *api.TaskGroup, _ Block) *scaler.Advice {
 	return &scaler.Advice{
 		Summary: "Scaling down can cut requests",
 		Reason:  fmt.Sprintf("Group %s serves requests and has no shutdown_delay, so Nomad signals an instance to end at once when it is scaled down, with requests in flight.", *group.Name),
-		Remedy:  fmt.Sprintf("Set shutdown_delay in group %s to the time that requests take, such as shutdown_delay = \"30s\". The gateway ends it early when the last request has ended.", *group.Name),
+		Remedy:  fmt.Sprintf("Set shutdown_delay in group %s to the time that requests take, such as shutdown_delay = \"30s\". Gateways with --end-shutdown-delays end it early, when the last request has ended.", *group.Name),
 	}
 }
 

@@ -31,6 +31,7 @@ func (c *Client) passLock(ctx context.Context, job *api.Job, p scaler.Policy, ch
 		options.Submission = submission
 	}
 	job.LookupTaskGroup(p.Group).Count = &change.To
+	job.VersionTag = nil // it stays with the version that it was given to
 	_, _, err := c.api.Jobs().RegisterOpts(job, options, writing(ctx, p.Namespace))
 	if status(err) == http.StatusForbidden {
 		// Without the right to register, the lock is waited for.
