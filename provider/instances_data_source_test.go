@@ -90,7 +90,9 @@ func request(g *gateway.Gateway, p scaler.Policy, work string) (string, error) {
 }
 
 func instancesOf(job, inside string) string {
-	return reading("nomadscale_instances", fmt.Sprintf("job_id = %q\ngroup = \"app\"\n%s", job, inside))
+	whole := reading("nomadscale_instances", fmt.Sprintf("job_id = %q\ngroup = \"app\"\n%s", job, inside))
+	// The requests of the last minute become fewer by themselves.
+	return strings.Replace(whole, "= data.nomadscale_instances.d\n", "= { for name, value in data.nomadscale_instances.d : name => value if name != \"requests_per_minute\" }\n", 1)
 }
 
 func instancesHold(name string, value knownvalue.Check) statecheck.StateCheck {
