@@ -104,7 +104,7 @@ func TestDocsAreAsTheRegistryWantsThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.Remove(schema)
+	defer func() { _ = os.Remove(schema) }()
 	out, err := exec.CommandContext(t.Context(), nomadtest.Tool(t, "tfplugindocs"), "validate", "--provider-dir", root(t), "--provider-name", name, "--providers-schema", schema).CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)

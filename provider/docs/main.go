@@ -54,7 +54,7 @@ func generate(ctx context.Context, root, into string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(schema)
+	defer func() { _ = os.Remove(schema) }()
 	relative, err := filepath.Rel(root, into)
 	if err != nil {
 		return fmt.Errorf("finding %s from %s: %w", into, root, err)
