@@ -23,13 +23,10 @@ import (
 // of its own, so that they do not meet.
 var agent *nomadtest.Agent
 
+// scratch is a directory that the tests share; it is gone when they are over.
+var scratch string
+
 func TestMain(m *testing.M) {
-	if Started() { // the tests' binary is also the provider that processes are given
-		if err := providerserver.Serve(context.Background(), New("test"), providerserver.ServeOpts{Address: Address}); err != nil {
-			os.Exit(fail(err))
-		}
-		return
-	}
 	os.Exit(run(m))
 }
 
@@ -44,6 +41,7 @@ func run(m *testing.M) int {
 		return fail(err)
 	}
 	defer os.RemoveAll(dir)
+	scratch = dir
 	// A user's own CLI configuration could send the tests elsewhere.
 	cliConfig := filepath.Join(dir, "terraformrc")
 	if err := os.WriteFile(cliConfig, nil, 0o600); err != nil {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -110,8 +111,15 @@ func (w *workspace) mustPlanChanges(t testing.TB) string {
 	return w.must(t, 2, "plan", "-detailed-exitcode")
 }
 
-// workspaceFor is a workspace whose provider is the tests' own binary.
+// workspaceFor is a workspace with the project's own binary. It is built without
+// the race detector, with which a process takes seconds to start.
 func workspaceFor(t testing.TB) *workspace {
 	t.Helper()
-	return newWorkspace(t, nomadtest.Self(t))
+	binary, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newWorkspace(t, binary)
 }
+
+var built = sync.OnceValues(func() (string, error) { return nomadtest.Build(scratch, "nomadscale", ".") })
