@@ -106,6 +106,11 @@ func TestChangesByHandDuringTheWrite(t *testing.T) {
 			"somebody else has changed group.web.task.app.env.A. Nothing was written",
 			[]string{"autoscaling.hard_max_instances", "autoscaling.max_instances", "drift.group.web.task.app.env.A"},
 		},
+		"unseen": {
+			func(m *meddler, change func() error) { m.before, m.blind = change, true },
+			"somebody else has changed group.web.task.app.env.A",
+			[]string{"autoscaling.hard_max_instances", "autoscaling.max_instances", "drift.group.web.task.app.env.A"},
+		},
 		"after": {
 			func(m *meddler, change func() error) { m.after = change },
 			"The job was changed right after it was written",
@@ -140,6 +145,28 @@ func TestChangesByHandDuringTheWrite(t *testing.T) {
 			)
 		})
 	}
+}
+
+// Of two that create a job at once, where Nomad takes both, the one that came
+// first has it.
+func TestJobThatIsCreatedMeanwhile(t *testing.T) {
+	t.Parallel()
+	const id = "created-meanwhile"
+	m := &meddler{before: func() error { return register(strings.Replace(spec(id, "count = 2"), "3600", "1800", 1)) }, blind: true}
+	address := m.start(t)
+	apply(t,
+		resource.TestStep{Config: configuredAt(address, app("a", spec(id, ""), `autoscaling = {}`)), ExpectError: said("The job exists already")},
+		resource.TestStep{
+			PreConfig: func() {
+				j := job(t, id)
+				if args := fmt.Sprint(j.TaskGroups[0].Tasks[0].Config["args"]); args != "[1800]" || *j.TaskGroups[0].Count != 2 || j.TaskGroups[0].Scaling != nil {
+					t.Errorf("the job runs %s in %d instances, want what was registered first", args, *j.TaskGroups[0].Count)
+				}
+			},
+			Config:      app("a", spec(id, ""), `autoscaling = {}`),
+			ExpectError: said("The job exists already"),
+		},
+	)
 }
 
 // A job that somebody runs under another name is another job: the one that is

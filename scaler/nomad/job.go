@@ -205,7 +205,7 @@ func (e *ChangedError) Error() string {
 // error and a job, Nomad has taken the job, or may have: its answer was lost, or
 // the job could not be read back, or it is a [*ChangedError].
 func (c *Client) CreateJob(ctx context.Context, d Declaration) (Written, error) {
-	return c.write(ctx, d.edit(func(live *api.Job, again bool) (registration, error) {
+	return c.write(ctx, c.edit(d, func(live *api.Job, again bool) (registration, error) {
 		if again {
 			return d.update(live) // whoever has written it since
 		}
@@ -218,11 +218,11 @@ func (c *Client) CreateJob(ctx context.Context, d Declaration) (Written, error) 
 // [ErrNotFound] when there is no such job, and a [*ChangedError] with the job as
 // it was written when somebody else has written it since.
 func (c *Client) UpdateJob(ctx context.Context, d Declaration) (Written, error) {
-	return c.write(ctx, d.edit(func(live *api.Job, _ bool) (registration, error) { return d.update(live) }))
+	return c.write(ctx, c.edit(d, func(live *api.Job, _ bool) (registration, error) { return d.update(live) }))
 }
 
-// edit writes the whole job.
-func (d Declaration) edit(prepare func(live *api.Job, again bool) (registration, error)) edit {
+// edit writes the whole job of a declaration.
+func (c *Client) edit(d Declaration, prepare func(live *api.Job, again bool) (registration, error)) edit {
 	return edit{
 		namespace: *d.Job.Namespace,
 		job:       *d.Job.ID,
@@ -231,7 +231,12 @@ func (d Declaration) edit(prepare func(live *api.Job, again bool) (registration,
 			next.submission = &api.JobSubmission{Source: d.Specification, Format: format(d.Specification)}
 			return next, err
 		},
-		verify: func(_ context.Context, before, ours, live *api.Job) error { return d.verify(before, ours, live) },
+		verify: func(ctx context.Context, before, ours, live *api.Job) error {
+			if err := c.giveWay(ctx, before, ours); err != nil {
+				return err
+			}
+			return d.verify(before, ours, live)
+		},
 	}
 }
 

@@ -124,7 +124,11 @@ func (c *Client) try(ctx context.Context, e edit, written *Written) error {
 		}
 	}
 	written.Job = ours
-	return e.verify(ctx, before, ours, live)
+	err = e.verify(ctx, before, ours, live)
+	if errors.As(err, new(gaveWay)) {
+		*written = Written{}
+	}
+	return err
 }
 
 // mayBeDone reports whether Nomad may have done what it was asked for although
