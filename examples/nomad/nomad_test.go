@@ -82,8 +82,10 @@ func TestJobsWorkWithTheirPolicies(t *testing.T) {
 		}
 		return running, restarts
 	}
-	if running, restarts := agents(); running != 2 || restarts != 0 {
-		t.Fatalf("%d agents run after %d restarts, want 2 after none", running, restarts)
+	// The gateway grows the app without them, and so can be ahead of them.
+	nomadtest.Eventually(t, time.Minute, "two running agents", func() bool { running, _ := agents(); return running == 2 })
+	if _, restarts := agents(); restarts != 0 {
+		t.Fatalf("the agents were restarted %d times", restarts)
 	}
 	plugin, err := exec.Command("pgrep", "-f", "^"+binary+" apm").Output()
 	if err != nil {
