@@ -317,19 +317,67 @@ func TestProviderWorksWithItsPolicy(t *testing.T) {
 		}
 		return c.Detach(ctx, nomad.TargetOf(lent), former)
 	}
-	uses := map[string]func(*nomad.Client) error{"owning": life, "lending": lend}
+	standing := nomadtest.Policy(t, "standing", scaler.Document{"max_instances": "3"})
+	cluster.Register(t, nomadtest.Job(standing))
+	target := nomad.TargetOf(standing)
+	override := func(c *nomad.Client) error {
+		set, err := c.Override(t.Context(), target)
+		if err != nil && !errors.Is(err, nomad.ErrNotFound) {
+			return err
+		}
+		now := time.Now()
+		index, err := c.SetOverride(t.Context(), target, &scaler.Override{MaxInstances: new(2), ExpiresAt: now.Add(time.Hour)}, set.ModifyIndex, now)
+		if err != nil {
+			return err
+		}
+		if all, err := c.ListOverrides(t.Context()); err != nil || len(all) != 1 {
+			return fmt.Errorf("%d overrides are found: %w", len(all), err)
+		}
+		return c.ClearOverride(t.Context(), target, index)
+	}
+	list := func(c *nomad.Client) error {
+		apps, err := c.Apps(t.Context())
+		for _, app := range apps {
+			_, told := c.Events(t.Context(), app.Target())
+			err = errors.Join(err, told)
+		}
+		return err
+	}
+	scale := func(c *nomad.Client) error {
+		other := 3 - cluster.Status(t, standing).Desired
+		_, err := c.ScaleByHand(t.Context(), target, other, "by hand")
+		return err
+	}
+	uses := map[string]struct {
+		do    func(*nomad.Client) error
+		needs []string
+	}{
+		"owning":     {life, []string{"submit-job", "read-job"}},
+		"lending":    {lend, []string{"submit-job", "read-job"}},
+		"overriding": {override, []string{"read-job", "read", "write", "destroy"}},
+		"listing":    {list, []string{"list-scaling-policies", "read-scaling-policy", "read-job"}},
+		"scaling":    {scale, []string{"read-job"}},
+	}
 	for name, use := range uses {
-		if err := use(client(t, cluster, policy)); err != nil {
+		if err := use.do(client(t, cluster, policy)); err != nil {
 			t.Errorf("%s, with the whole policy: %v", name, err)
 		}
 	}
 	for _, capability := range capabilities(policy) {
 		t.Run("without "+capability, func(t *testing.T) {
 			without := regexp.MustCompile(`(?m)^.*"`+capability+`".*$`).ReplaceAllString(policy, "")
+			needed := false
 			for name, use := range uses {
-				if err := use(client(t, cluster, without)); !errors.Is(err, nomad.ErrDenied) || !strings.Contains(err.Error(), capability) {
+				if !slices.Contains(use.needs, capability) {
+					continue
+				}
+				needed = true
+				if err := use.do(client(t, cluster, without)); !errors.Is(err, nomad.ErrDenied) || !strings.Contains(err.Error(), capability) {
 					t.Errorf("%s: error %v, want one that names %s", name, err, capability)
 				}
+			}
+			if !needed {
+				t.Error("nothing needs it")
 			}
 		})
 	}
