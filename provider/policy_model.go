@@ -45,7 +45,7 @@ func policySchema(ctx context.Context) schema.Schema {
 		},
 		"detach": schema.BoolAttribute{
 			Optional: true, Computed: true, Default: booldefault.StaticBool(false),
-			MarkdownDescription: "Do not wait for the deployment that a change of the policy makes. While it runs, which is ten seconds with the default `update` block, Nomad refuses to scale the job. Default: `false`.",
+			MarkdownDescription: "Do not wait for a rollout of the job to end before the policy is written, nor for the deployment that the change of the policy makes. While it runs, which is ten seconds with the default `update` block, Nomad refuses to scale the job. Default: `false`.",
 		},
 		"drift": schema.MapAttribute{
 			Computed: true, ElementType: types.StringType,

@@ -64,6 +64,7 @@ func (r *policyResource) Create(ctx context.Context, req resource.CreateRequest,
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	r.settle(ctx, plan)
 	written, former, err := client.Attach(ctx, block)
 	if written.Job != nil && !errors.As(err, new(*nomad.AttachedError)) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(block))...)
@@ -113,6 +114,7 @@ func (r *policyResource) Update(ctx context.Context, req resource.UpdateRequest,
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	r.settle(ctx, plan)
 	written, former, err := client.Reattach(ctx, block, former, state.unchanged(baseline))
 	if written.Job != nil {
 		resp.Diagnostics.Append(keepAttached(ctx, resp.Private, written, plan, former)...)
@@ -147,6 +149,7 @@ func (r *policyResource) Delete(ctx context.Context, req resource.DeleteRequest,
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	r.settle(ctx, state)
 	if err := client.Detach(ctx, state.target(), former); err != nil {
 		resp.Diagnostics.Append(r.writeFailed(err, nomad.Written{})...)
 		return
@@ -174,6 +177,13 @@ func keepAttached(ctx context.Context, private privateWriter, written nomad.Writ
 	diags := keepPrivate(ctx, private, formerKey, former)
 	diags.Append(keepPrivate(ctx, private, baselineKey, nomad.FlattenBlock(written.Job, m.target().Group))...)
 	return diags
+}
+
+// settle lets the owner's rollout end before the job is written, unless detached.
+func (r *policyResource) settle(ctx context.Context, m policyModelV0) {
+	if !m.Detach.ValueBool() {
+		r.connection.client.AwaitRollout(ctx, m.target().Namespace, m.target().Job)
+	}
 }
 
 // await waits for the deployment, unless detached. One that does not succeed is

@@ -117,6 +117,27 @@ func (c *Client) AwaitDeployed(ctx context.Context, w Written) error {
 	return r.await(ctx)
 }
 
+// AwaitRollout waits while a job is being rolled out, until the context ends: when
+// the job is written in the middle of it, Nomad can be left waiting for the health
+// of an allocation that nobody reports any more. A rollout that waits for a person
+// is not waited for, nor what cannot be read, nor the deployment of a count.
+func (c *Client) AwaitRollout(ctx context.Context, namespace, id string) {
+	var index uint64
+	for {
+		query := reading(ctx, namespace)
+		query.WaitIndex = index
+		d, meta, err := c.api.Jobs().LatestDeployment(id, query)
+		if err != nil || d == nil || d.Status != api.DeploymentStatusRunning || needsPromotion(d) {
+			return
+		}
+		job, err := c.ReadJob(ctx, namespace, id)
+		if err != nil || !errors.Is(c.rollout(ctx, job), ErrLocked) {
+			return
+		}
+		index = meta.LastIndex
+	}
+}
+
 func (c *Client) newRollout(w Written) *rollout {
 	return &rollout{
 		client: c, namespace: *w.Job.Namespace, job: *w.Job.ID, version: *w.Job.Version, created: *w.Job.CreateIndex,
