@@ -1,4 +1,5 @@
-package main
+// Package install tests that what the README says of installing is so.
+package install
 
 import (
 	"fmt"
@@ -18,6 +19,11 @@ import (
 // Installed by the commands and with the configuration of the README, the binary
 // serves Terraform, OpenTofu and the autoscaler.
 func TestInstallsAsTheReadmeSays(t *testing.T) {
+	root, err := nomadtest.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(root)
 	commands, cli, agent := installation(t, t.TempDir())
 	install := exec.Command("bash", "-euo", "pipefail", "-c", commands)
 	if out, err := install.CombinedOutput(); err != nil {
