@@ -12,8 +12,6 @@ import (
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
-
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
 // nomadJob is the state of a nomad_job, as the Nomad provider writes it.
@@ -54,7 +52,7 @@ func moving(t *testing.T, state, config string) *workspace {
 	plugins := filepath.Join(w.dir, "plugins")
 	override := fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"nomadscale/nomadscale\" = %[1]q\n    %[2]q = %[1]q\n  }\n  direct {}\n}\n", plugins, nomadProvider())
 	if err := errors.Join(
-		os.Symlink(nomadtest.Self(t), filepath.Join(plugins, "terraform-provider-nomad")),
+		os.Symlink("terraform-provider-nomadscale", filepath.Join(plugins, "terraform-provider-nomad")),
 		os.WriteFile(filepath.Join(w.dir, "terraformrc"), []byte(override), 0o600),
 		os.WriteFile(filepath.Join(w.dir, "terraform.tfstate"), []byte(state), 0o600),
 	); err != nil {
