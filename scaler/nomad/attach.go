@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"slices"
 
 	"github.com/hashicorp/nomad/api"
 )
@@ -187,18 +186,14 @@ func (a *attachment) submission(ctx context.Context, live *api.Job) (*api.JobSub
 // can go over a version that came after the one that was read.
 func (a *attachment) verify(ctx context.Context, _, ours, live *api.Job) error {
 	a.lost = writeOver{}
-	if *ours.Version > *a.last.read.Version+1 {
-		versions, err := a.client.versions(ctx, ours)
-		if err != nil {
-			return err
-		}
-		for _, v := range versions {
-			if *v.Version == *ours.Version-1 && a.last.loses(v) {
-				a.lost = a.last
-				a.lost.version = v
-				return ErrConflict
-			}
-		}
+	over, err := a.client.unseen(ctx, a.last.read, ours)
+	if err != nil {
+		return err
+	}
+	if over != nil && a.last.loses(over) {
+		a.lost = a.last
+		a.lost.version = over
+		return ErrConflict
 	}
 	block, err := a.choose(live, true)
 	if err == nil && !a.has(live, block) {
@@ -212,10 +207,7 @@ func (w writeOver) loses(v *api.Job) bool {
 	if len(differences(Flatten(w.read), Flatten(v))) > 0 || stopped(w.read) != stopped(v) {
 		return true
 	}
-	return !w.preserved && slices.ContainsFunc(v.TaskGroups, func(g *api.TaskGroup) bool {
-		count, known := liveCount(w.read, *g.Name)
-		return !known || count != *g.Count
-	})
+	return !w.preserved && !sameCounts(v, w.read)
 }
 
 func hasPolicy(job *api.Job, group string) bool {

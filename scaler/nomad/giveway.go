@@ -16,24 +16,14 @@ type gaveWay struct{ error }
 
 func (e gaveWay) Unwrap() error { return e.error }
 
-// giveWay is for a version that was written over the job before, nil for none. It
-// finds out whether it went over another one that came in between: Nomad checks
-// the index outside of the transaction that writes, so that of two writes at once
-// it can accept both. Then the first one is put back, since its writer has been
-// told that it stands, and the error is a [gaveWay].
+// giveWay is for a version that was written over the job before, nil for none. Of
+// two writes at once Nomad can accept both. Then the first one is put back, since
+// its writer has been told that it stands, and the error is a [gaveWay].
 func (c *Client) giveWay(ctx context.Context, before, ours *api.Job) error {
-	if before == nil && *ours.Version == 0 || before != nil && *ours.Version <= *before.Version+1 {
-		return nil
-	}
-	versions, err := c.versions(ctx, ours)
-	if err != nil {
+	first, err := c.unseen(ctx, before, ours)
+	if err != nil || first == nil {
 		return err
 	}
-	i := slices.IndexFunc(versions, func(v *api.Job) bool { return *v.Version == *ours.Version-1 })
-	if i < 0 {
-		return nil
-	}
-	first := versions[i]
 	lost := ErrExists
 	if before != nil {
 		changed := differences(Flatten(before), Flatten(first))
@@ -69,6 +59,27 @@ func (c *Client) putBack(ctx context.Context, first, ours *api.Job) error {
 		return fmt.Errorf("putting back version %d of the job, which was written over: %w", *first.Version, err)
 	}
 	return nil
+}
+
+// unseen is the version that ours was written over when that is not the one that
+// was read, nil for none: Nomad checks the index outside of the transaction that
+// writes. It is nil when they are the same one, or Nomad has forgotten it.
+func (c *Client) unseen(ctx context.Context, read, ours *api.Job) (*api.Job, error) {
+	next := uint64(0)
+	if read != nil {
+		next = *read.Version + 1
+	}
+	if *ours.Version <= next {
+		return nil, nil
+	}
+	versions, err := c.versions(ctx, ours)
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(versions, func(v *api.Job) bool { return *v.Version == *ours.Version-1 }); i >= 0 {
+		return versions[i], nil
+	}
+	return nil, nil
 }
 
 // sameCounts reports whether two versions of a job have the same counts.
