@@ -71,9 +71,33 @@ func (g *Gateway) wait(r *http.Request, c *call) error {
 
 // enqueue lets a request wait that takes so many bytes, or says why it may not.
 func (a *app) enqueue(c *call, bytes int64) (*turn, error) {
+	t, err := a.join(c, bytes, false)
+	if !errors.Is(err, errNoBudget) {
+		return t, err
+	}
+	// Making room locks another app, and two apps at a time are never locked.
+	if !a.gateway.held.makeRoom(a, bytes) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return nil, a.gatewayFull()
+	}
+	return a.join(c, bytes, true)
+}
+
+// errNoBudget is what join returns when the gateway's budget has no room.
+var errNoBudget = errors.New("the gateway's budget of held requests is used up")
+
+// join puts a request into the queue. Unless its part of the gateway's budget is
+// paid already, join takes that; it gives a paid one back when it refuses.
+func (a *app) join(c *call, bytes int64, paid bool) (t *turn, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p, held := c.policy, a.gateway.held
+	defer func() {
+		if err != nil && paid {
+			held.give(a, bytes)
+		}
+	}()
 	if err := a.hopeless(p); err != nil {
 		return nil, err
 	}
@@ -83,16 +107,10 @@ func (a *app) enqueue(c *call, bytes int64) (*turn, error) {
 			Message: fmt.Sprintf("%d requests are waiting already, which is max_queued_requests", p.MaxQueuedRequests),
 		}
 	}
-	if !held.take(a, bytes) {
-		// Two apps at a time are never locked.
-		a.mu.Unlock()
-		room := held.makeRoom(a, bytes)
-		a.mu.Lock()
-		if !room {
-			return nil, a.gatewayFull()
-		}
+	if !paid && !held.take(a, bytes) {
+		return nil, errNoBudget
 	}
-	t := &turn{key: c.key, bytes: bytes, granted: make(chan grant, 1)}
+	t = &turn{key: c.key, bytes: bytes, granted: make(chan grant, 1)}
 	if c.tried > 0 {
 		a.queue.pushFirst(t)
 	} else {

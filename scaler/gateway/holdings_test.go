@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -129,4 +130,41 @@ func TestHoldReadsNoBody(t *testing.T) {
 			t.Errorf("got %v after %d reads of the body, want a timeout after none", err, body.reads.Load())
 		}
 	})
+}
+
+// The queue's own bound holds for requests that arrive together while the
+// gateway's budget is full.
+func TestQueueBoundHoldsWhileTheBudgetIsFull(t *testing.T) {
+	const limit, bound, arrivals = 100, 5, 64
+	g := newGateway(t, func(c *Config) { c.MaxHeldRequests = limit })
+	flood, busy := "default/flood/web", "default/busy/web"
+	g.declare(declared(t, flood, nil), declared(t, busy, scaler.Document{"max_queued_requests": "5"}))
+	a, b := g.apps.find(flood), g.apps.find(busy)
+	for round := range 500 {
+		for g.holds() < limit {
+			if _, err := a.enqueue(g.callFor(flood), 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		turns := make(chan *turn, arrivals)
+		var group sync.WaitGroup
+		for range arrivals {
+			group.Go(func() {
+				if waits, err := b.enqueue(g.callFor(busy), 1); err == nil {
+					turns <- waits
+				}
+			})
+		}
+		group.Wait()
+		close(turns)
+		if n := len(turns); n > bound {
+			t.Fatalf("round %d: %d requests wait, want at most %d", round, n, bound)
+		}
+		for waits := range turns {
+			b.leave(waits)
+		}
+	}
+	if held := g.held.of[b]; held != (holding{}) {
+		t.Errorf("refused requests still use %+v of the budget", held)
+	}
 }
