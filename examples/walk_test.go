@@ -31,7 +31,7 @@ type walk struct {
 // for its variables, each name=value.
 func begin(t *testing.T, example, app string, variables ...string) *walk {
 	t.Helper()
-	target, err := nomad.ParseTarget(app)
+	target, err := scaler.ParseAppID(app)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func (w *walk) await(limit time.Duration, what string, condition func(nomad.Stat
 // end runs the last block, which has to leave nothing of the app.
 func (w *walk) end() {
 	w.Helper()
-	allocations, _, err := box.Agent.API.Jobs().Allocations(w.policy.Job, true, nil)
+	allocations, _, err := box.Agent.API.Jobs().Allocations(w.policy.App.Job, true, nil)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func (w *walk) end() {
 	if len(w.blocks) > 0 {
 		w.Errorf("the test leaves out %d blocks of the README, from this on:\n%s", len(w.blocks), w.blocks[0])
 	}
-	if _, err := box.Agent.Client.Status(w.Context(), w.policy); !errors.Is(err, nomad.ErrNotFound) {
+	if _, err := box.Agent.Client.Status(w.Context(), w.policy.App); !errors.Is(err, nomad.ErrNotFound) {
 		w.Errorf("the error for the app is %v, want that there is none", err)
 	}
 	for _, allocation := range allocations {

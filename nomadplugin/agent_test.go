@@ -26,7 +26,7 @@ const fast = 500 * time.Millisecond
 // the count.
 func acted(t *testing.T, cluster *nomadtest.Agent, p scaler.Policy, count int) (action *nomad.Action) {
 	t.Helper()
-	nomadtest.Eventually(t, soon, fmt.Sprintf("%s at %d", p.Job, count), func() bool {
+	nomadtest.Eventually(t, soon, fmt.Sprintf("%s at %d", p.App.Job, count), func() bool {
 		status := cluster.Status(t, p)
 		action = status.History.LastAction
 		return status.Desired == count && action != nil && action.To == count
@@ -130,7 +130,7 @@ func TestAgent(t *testing.T) {
 		}
 		// Nor do they burden the rest of the test.
 		for _, p := range policies {
-			if _, _, err := cluster.API.Jobs().Deregister(p.Job, false, nil); err != nil {
+			if _, _, err := cluster.API.Jobs().Deregister(p.App.Job, false, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -143,7 +143,7 @@ func TestAgent(t *testing.T) {
 		gateway.load(idle, 0)
 		for _, p := range []scaler.Policy{idle, busy} {
 			status := cluster.Status(t, p)
-			if err := cluster.Client.Scale(t.Context(), p, status, scaler.Decision{Desired: 0, Count: 1, Rule: scaler.RuleActivate}); err != nil {
+			if err := cluster.Client.Scale(t.Context(), p.App, status, scaler.Decision{Desired: 0, Count: 1, Rule: scaler.RuleActivate}); err != nil {
 				t.Fatal(err)
 			}
 		}

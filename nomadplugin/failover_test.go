@@ -116,7 +116,7 @@ high_availability {
 func steps(t *testing.T, cluster *nomadtest.Agent, p scaler.Policy, limit time.Duration, to int) (at time.Time) {
 	t.Helper()
 	nomadtest.Eventually(t, limit, fmt.Sprintf("a step to %d", to), func() bool {
-		status, err := cluster.Client.Status(t.Context(), p)
+		status, err := cluster.Client.Status(t.Context(), p.App)
 		action := status.History.LastAction
 		if err != nil || action == nil || action.To < to {
 			return false

@@ -99,7 +99,7 @@ func TestFaults(t *testing.T) {
 
 	t.Run("a job is stopped, and comes back without a policy", func(t *testing.T) {
 		p, other := grown(t, "bare"), grown(t, "bystander")
-		if _, _, err := cluster.API.Jobs().Deregister(p.Job, false, nil); err != nil {
+		if _, _, err := cluster.API.Jobs().Deregister(p.App.Job, false, nil); err != nil {
 			t.Fatal(err)
 		}
 		job := nomadtest.Job(p)
@@ -135,7 +135,7 @@ func desired(t *testing.T, cluster *nomadtest.Agent, p scaler.Policy) int {
 	t.Helper()
 	var n int
 	nomadtest.Eventually(t, soon, "an answer of Nomad", func() bool {
-		status, err := cluster.Client.Status(t.Context(), p)
+		status, err := cluster.Client.Status(t.Context(), p.App)
 		n = status.Desired
 		return err == nil
 	})

@@ -53,7 +53,7 @@ func (s *loadServer) stop() { _ = s.server.Close() }
 func (s *loadServer) load(p scaler.Policy, value float64) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	s.loads[p.App()] = value
+	s.loads[p.App.String()] = value
 }
 
 func (s *loadServer) serve(w http.ResponseWriter, r *http.Request) {

@@ -30,8 +30,8 @@ func TestOverride(t *testing.T) {
 	set := func(p scaler.Policy, o scaler.Override, lasts time.Duration) {
 		t.Helper()
 		o.ExpiresAt = time.Now().Add(lasts)
-		before, _ := cluster.Client.Override(t.Context(), nomad.TargetOf(p)) // none is index 0
-		if _, err := cluster.Client.SetOverride(t.Context(), nomad.TargetOf(p), &o, before.ModifyIndex, time.Now()); err != nil {
+		before, _ := cluster.Client.Override(t.Context(), p.App) // none is index 0
+		if _, err := cluster.Client.SetOverride(t.Context(), p.App, &o, before.ModifyIndex, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -58,7 +58,7 @@ func TestOverride(t *testing.T) {
 		if action.From != 6 || action.Rule != scaler.RuleAboveMax {
 			t.Errorf("the action was %+v, want 6 to 2 by rule above_max", action)
 		}
-		events, err := cluster.Client.Events(t.Context(), nomad.TargetOf(p))
+		events, err := cluster.Client.Events(t.Context(), p.App)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,11 +82,11 @@ func TestOverride(t *testing.T) {
 		if got := cluster.Status(t, p); got.Desired != 1 || got.History.LastAction != nil {
 			t.Errorf("%d are desired after %+v, want 1 and no action", got.Desired, got.History.LastAction)
 		}
-		o, err := cluster.Client.Override(t.Context(), nomad.TargetOf(p))
+		o, err := cluster.Client.Override(t.Context(), p.App)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := cluster.Client.ClearOverride(t.Context(), nomad.TargetOf(p), o.ModifyIndex); err != nil {
+		if err := cluster.Client.ClearOverride(t.Context(), p.App, o.ModifyIndex); err != nil {
 			t.Fatal(err)
 		}
 		reaches(p, 2)
@@ -113,7 +113,7 @@ func TestOverride(t *testing.T) {
 
 func jobVersion(t *testing.T, cluster *nomadtest.Agent, p scaler.Policy) uint64 {
 	t.Helper()
-	job, err := cluster.Client.ReadJob(t.Context(), p.Namespace, p.Job)
+	job, err := cluster.Client.ReadJob(t.Context(), p.App.Namespace, p.App.Job)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -142,7 +142,7 @@ apm "prometheus" {
 		block := nomad.NewBlock(p)
 		block.EvaluationInterval = fast
 		block.Source = "prometheus"
-		block.Query = fmt.Sprintf("sum(nomadscale_load{app=%q})", p.App())
+		block.Query = fmt.Sprintf("sum(nomadscale_load{app=%q})", p.App.String())
 		job := nomadtest.Job(p)
 		job.TaskGroups[0].Scaling = block.Render()
 		cluster.Register(t, job)
@@ -150,7 +150,7 @@ apm "prometheus" {
 			// The app does not listen, so its requests wait; they are load.
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+gateway+"/apps/"+p.App()+"/", nil)
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+gateway+"/apps/"+p.App.String()+"/", nil)
 			if err != nil {
 				t.Fatal(err)
 			}

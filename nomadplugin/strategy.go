@@ -44,7 +44,7 @@ func NewStrategy(log hclog.Logger) *Strategy {
 }
 
 // ignored says what is wrong with an override.
-func (s *Strategy) ignored(t nomad.Target, err error) {
+func (s *Strategy) ignored(t scaler.AppID, err error) {
 	log := s.log
 	if t.Job != "" {
 		log = log.With("namespace", t.Namespace, "job", t.Job, "group", t.Group)
@@ -89,8 +89,8 @@ func (s *Strategy) Run(eval *sdk.ScalingCheckEvaluation, _ int64) (*sdk.ScalingC
 	if err != nil {
 		return nil, clean(fmt.Errorf("policy of check %q: %w", eval.Check.Name, err))
 	}
-	s.dog.seen(policy.App())
-	log := s.log.With("namespace", policy.Namespace, "job", policy.Job, "group", policy.Group)
+	s.dog.seen(policy.App)
+	log := s.log.With("namespace", policy.App.Namespace, "job", policy.App.Job, "group", policy.App.Group)
 	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
 	defer cancel()
 	decision, history, err := s.decide(ctx, policy, series(eval.Metrics))
@@ -101,7 +101,7 @@ func (s *Strategy) Run(eval *sdk.ScalingCheckEvaluation, _ int64) (*sdk.ScalingC
 		return eval, nil
 	}
 	// The agent reads and weighs each line, even one that it then leaves out.
-	if last, _ := s.said.Swap(policy.App(), decision.Rule); last != decision.Rule || decision.Direction != scaler.None {
+	if last, _ := s.said.Swap(policy.App, decision.Rule); last != decision.Rule || decision.Direction != scaler.None {
 		log.Debug("decided", "rule", decision.Rule, "desired", decision.Desired, "count", decision.Count,
 			"known", decision.Known, "load", decision.Load, "demand", decision.Demand, "utilisation", decision.Utilisation,
 			"goal", decision.Goal, "min", decision.MinInstances, "max", decision.MaxInstances, "buffer", decision.BufferInstances,
@@ -123,7 +123,7 @@ func (s *Strategy) decide(ctx context.Context, p scaler.Policy, load []scaler.Sa
 		return scaler.Decision{}, nomad.History{}, err
 	}
 	statuses := s.statuses.Load()
-	status, kept, err := statuses.Status(ctx, p)
+	status, kept, err := statuses.Status(ctx, p.App)
 	for err == nil {
 		now := s.now()
 		d := scaler.Decide(s.overrides.Apply(p, now), scaler.Observation{
@@ -137,7 +137,7 @@ func (s *Strategy) decide(ctx context.Context, p scaler.Policy, load []scaler.Sa
 			return d, status.History, nil
 		}
 		kept = false
-		status, err = statuses.Read(ctx, p)
+		status, err = statuses.Read(ctx, p.App)
 	}
 	return scaler.Decision{}, nomad.History{}, err
 }

@@ -61,13 +61,13 @@ func watchStatuses(ctx context.Context, statuses *nomad.StatusCache, log hclog.L
 // Status returns the desired count. A job that is gone is one that is not ready:
 // the agent does not outlive being told that there is none.
 func (t *Target) Status(config map[string]string) (*sdk.TargetStatus, error) {
-	group, err := group(config)
+	app, err := group(config)
 	if err != nil {
 		return nil, clean(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), statusTimeout)
 	defer cancel()
-	status, _, err := t.statuses.Load().Status(ctx, group)
+	status, _, err := t.statuses.Load().Status(ctx, app)
 	if errors.Is(err, nomad.ErrNotFound) {
 		return &sdk.TargetStatus{}, nil
 	}
@@ -85,24 +85,24 @@ func (t *Target) Status(config map[string]string) (*sdk.TargetStatus, error) {
 // rollout is in the way, it changes nothing and the agent decides anew at its
 // next evaluation.
 func (t *Target) Scale(action sdk.ScalingAction, config map[string]string) error {
-	group, err := group(config)
+	app, err := group(config)
 	if err != nil {
 		return clean(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
 	defer cancel()
-	defer t.statuses.Load().Forget(group)
+	defer t.statuses.Load().Forget(app)
 	if action.Count == sdk.StrategyActionMetaValueDryRunCount {
-		return clean(t.nomad.Load().Record(ctx, group, action.Reason, action.Meta))
+		return clean(t.nomad.Load().Record(ctx, app, action.Reason, action.Meta))
 	}
-	from, err := t.from(ctx, group, action)
+	from, err := t.from(ctx, app, action)
 	if err != nil {
 		return clean(err)
 	}
 	change := nomad.Change{From: from, To: int(action.Count), Reason: action.Reason, Meta: action.Meta}
-	err = t.nomad.Load().SetCount(ctx, group, change)
+	err = t.nomad.Load().SetCount(ctx, app, change)
 	if errors.Is(err, nomad.ErrConflict) || errors.Is(err, nomad.ErrLocked) {
-		t.log.Info("leaving the count as it is", "namespace", group.Namespace, "job", group.Job, "group", group.Group, "reason", clean(err))
+		t.log.Info("leaving the count as it is", "namespace", app.Namespace, "job", app.Job, "group", app.Group, "reason", clean(err))
 		return sdk.NewTargetScalingNoOpError("%s", clean(err))
 	}
 	return clean(err)
@@ -110,23 +110,23 @@ func (t *Target) Scale(action sdk.ScalingAction, config map[string]string) error
 
 // from is the count that the decision was made on: nomadscale's strategy says
 // it, and other strategies go by the one that [Target.Status] answers.
-func (t *Target) from(ctx context.Context, group scaler.Policy, action sdk.ScalingAction) (int, error) {
+func (t *Target) from(ctx context.Context, app scaler.AppID, action sdk.ScalingAction) (int, error) {
 	if desired, ok := nomad.MetaDesired(action.Meta); ok {
 		return desired, nil
 	}
-	status, _, err := t.statuses.Load().Status(ctx, group)
+	status, _, err := t.statuses.Load().Status(ctx, app)
 	return status.Desired, err
 }
 
 // group is the target that the agent names.
-func group(config map[string]string) (scaler.Policy, error) {
-	p := scaler.Policy{
+func group(config map[string]string) (scaler.AppID, error) {
+	app := scaler.AppID{
 		Namespace: orDefault(config[sdk.TargetConfigKeyNamespace], defaultNamespace),
 		Job:       config[sdk.TargetConfigKeyJob],
 		Group:     config[sdk.TargetConfigKeyTaskGroup],
 	}
-	if p.Job == "" || p.Group == "" {
-		return p, fmt.Errorf("the target's config has Job = %q and Group = %q: both must be set", p.Job, p.Group)
+	if app.Job == "" || app.Group == "" {
+		return app, fmt.Errorf("the target's config has Job = %q and Group = %q: both must be set", app.Job, app.Group)
 	}
-	return p, nil
+	return app, nil
 }

@@ -47,11 +47,11 @@ func TestTarget(t *testing.T) {
 		nomadtest.Eventually(t, soon, "the maximum, a step at a time", func() bool { return cluster.Status(t, p).Desired == 4 })
 		var events []api.ScalingEvent
 		nomadtest.Eventually(t, soon, "a scaling event for each action", func() bool {
-			scale, _, err := cluster.API.Jobs().ScaleStatus(p.Job, nil)
+			scale, _, err := cluster.API.Jobs().ScaleStatus(p.App.Job, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			events = scale.TaskGroups[p.Group].Events
+			events = scale.TaskGroups[p.App.Group].Events
 			return len(events) == 3
 		})
 		took := time.Duration(events[0].Time - events[2].Time).Abs()
@@ -89,7 +89,7 @@ func TestTarget(t *testing.T) {
 		cluster.Register(t, deploying(p))
 		gateway.load(p, 0)
 		nomadtest.Eventually(t, soon, "an evaluation", func() bool { return strings.Contains(agent.output(t), "Job:gone") })
-		if _, _, err := cluster.API.Jobs().Deregister(p.Job, true, nil); err != nil {
+		if _, _, err := cluster.API.Jobs().Deregister(p.App.Job, true, nil); err != nil {
 			t.Fatal(err)
 		}
 		after := declare(t, cluster, "after", scaler.Document{"max_instances": "3", "scale_up_step": "0"})

@@ -29,20 +29,20 @@ type watchdog struct {
 
 	mutex sync.Mutex
 	limit time.Duration // 0 is off
-	last  map[string]time.Time
+	last  map[scaler.AppID]time.Time
 }
 
 func newWatchdog(log hclog.Logger) *watchdog {
 	// By the time of the bite, the agent may have died and be nobody's parent.
 	agent := os.Getppid()
-	return &watchdog{log: log, bite: func() error { return interrupt(agent) }, last: map[string]time.Time{anyApp: time.Now()}}
+	return &watchdog{log: log, bite: func() error { return interrupt(agent) }, last: map[scaler.AppID]time.Time{anyApp: time.Now()}}
 }
 
 // anyApp stands for all apps together.
-const anyApp = ""
+var anyApp scaler.AppID
 
 // seen notes that the agent has evaluated an app.
-func (w *watchdog) seen(app string) {
+func (w *watchdog) seen(app scaler.AppID) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	now := time.Now()
@@ -57,7 +57,7 @@ func (w *watchdog) configure(limit time.Duration) {
 
 // silent lists the apps that were not evaluated for longer than the limit, and
 // forgets them until they are again.
-func (w *watchdog) silent(now time.Time) (apps []string) {
+func (w *watchdog) silent(now time.Time) (apps []scaler.AppID) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	if w.limit == 0 {
@@ -115,7 +115,7 @@ func (w *watchdog) run(ctx context.Context, client func() *nomad.Client) {
 }
 
 // judge ends the agent if one of the silent apps ought to be evaluated.
-func (w *watchdog) judge(silent, enabled []string) {
+func (w *watchdog) judge(silent, enabled []scaler.AppID) {
 	for _, app := range silent {
 		if slices.Contains(enabled, app) || app == anyApp && len(enabled) > 0 {
 			w.log.Error("ending the agent: it has stopped to evaluate apps", "app", app)

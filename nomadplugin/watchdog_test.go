@@ -7,11 +7,14 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
 func TestWatchdog(t *testing.T) {
 	const limit = time.Minute
 	start := time.Now()
+	web := scaler.AppID{Namespace: "default", Job: "web", Group: "app"}
 	dog := func() (*watchdog, *int) {
 		bites := 0
 		w := newWatchdog(hclog.NewNullLogger())
@@ -23,34 +26,34 @@ func TestWatchdog(t *testing.T) {
 
 	t.Run("bites when an app is not evaluated any more", func(t *testing.T) {
 		w, bites := dog()
-		w.seen("default/web/app")
-		w.judge(w.silent(later), []string{"default/web/app"})
+		w.seen(web)
+		w.judge(w.silent(later), []scaler.AppID{web})
 		if *bites != 1 {
 			t.Errorf("%d bites, want 1", *bites)
 		}
 	})
 	t.Run("bites when none ever was", func(t *testing.T) {
 		w, bites := dog()
-		w.judge(w.silent(later), []string{"default/web/app"})
+		w.judge(w.silent(later), []scaler.AppID{web})
 		if *bites != 1 {
 			t.Errorf("%d bites, want 1", *bites)
 		}
 	})
 	t.Run("does not for an app that is gone, or never was evaluated beside others", func(t *testing.T) {
 		w, bites := dog()
-		w.seen("default/gone/app")
-		w.judge(slices.DeleteFunc(w.silent(later), func(app string) bool { return app == anyApp }), []string{"default/new/app"})
+		w.seen(scaler.AppID{Namespace: "default", Job: "gone", Group: "app"})
+		w.judge(slices.DeleteFunc(w.silent(later), func(app scaler.AppID) bool { return app == anyApp }), []scaler.AppID{{Namespace: "default", Job: "new", Group: "app"}})
 		if *bites != 0 {
 			t.Errorf("%d bites, want none", *bites)
 		}
 	})
 	t.Run("does not without apps, or before the limit, or when it is off", func(t *testing.T) {
 		w, bites := dog()
-		w.seen("default/web/app")
-		w.judge(w.silent(start.Add(limit/2)), []string{"default/web/app"})
+		w.seen(web)
+		w.judge(w.silent(start.Add(limit/2)), []scaler.AppID{web})
 		w.judge(w.silent(later), nil)
 		w.configure(0)
-		w.judge(w.silent(later.Add(2*limit)), []string{"default/web/app"})
+		w.judge(w.silent(later.Add(2*limit)), []scaler.AppID{web})
 		if *bites != 0 {
 			t.Errorf("%d bites, want none", *bites)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -35,7 +36,7 @@ func (r *appResource) List(ctx context.Context, req list.ListRequest, stream *li
 	}
 	there := targets(withPolicy)
 	if withoutPolicy.ValueBool() {
-		there = func(ctx context.Context, client *nomad.Client, namespace string) iter.Seq2[nomad.Target, error] {
+		there = func(ctx context.Context, client *nomad.Client, namespace string) iter.Seq2[scaler.AppID, error] {
 			return client.Unscaled(ctx, namespace)
 		}
 	}
@@ -43,7 +44,7 @@ func (r *appResource) List(ctx context.Context, req list.ListRequest, stream *li
 }
 
 // fill is the app as importing it would make it.
-func (r *appResource) fill(ctx context.Context, t nomad.Target, result *list.ListResult) error {
+func (r *appResource) fill(ctx context.Context, t scaler.AppID, result *list.ListResult) error {
 	job, err := r.connection.client.ReadJob(ctx, t.Namespace, t.Job)
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
 // appModelV0 is version 0 of the state of nomadscale_app.
@@ -90,12 +90,12 @@ func timeoutsAttribute(ctx context.Context, create, update, remove string) schem
 }
 
 // target is the group that the state is of.
-func (m appModelV0) target() nomad.Target {
-	return nomad.Target{Namespace: m.Namespace.ValueString(), Job: m.JobID.ValueString(), Group: m.Group.ValueString()}
+func (m appModelV0) target() scaler.AppID {
+	return scaler.AppID{Namespace: m.Namespace.ValueString(), Job: m.JobID.ValueString(), Group: m.Group.ValueString()}
 }
 
 // setTarget fills in what names the group; unknown when t is nil.
-func (m *appModelV0) setTarget(t *nomad.Target) {
+func (m *appModelV0) setTarget(t *scaler.AppID) {
 	if t == nil {
 		m.ID, m.Namespace, m.JobID = types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
 		return

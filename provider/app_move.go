@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
 // MoveState takes over a nomad_job of the Nomad provider, as a moved block asks
@@ -42,7 +42,7 @@ func moveNomadJob(ctx context.Context, req resource.MoveStateRequest, resp *reso
 			"Its state does not name a job and its groups. Remove the moved block, forget the nomad_job with `terraform state rm`, which leaves the job alone, and import the app as <namespace>/<job>/<group>.")
 		return
 	}
-	t := nomad.Target{Namespace: source.Namespace, Job: source.ID, Group: source.TaskGroups[0].Name}
+	t := scaler.AppID{Namespace: source.Namespace, Job: source.ID, Group: source.TaskGroups[0].Name}
 	if t.Namespace == "" {
 		t.Namespace = "default"
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -66,7 +67,7 @@ func (r *appResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReq
 // advise warns of what in a planned app is hardly meant. A jobspec that has not
 // been parsed for the plan is parsed for this: one that was imported or moved can
 // be wrong.
-func (r *appResource) advise(ctx context.Context, plan appModelV0, t nomad.Target, job *api.Job) diag.Diagnostics {
+func (r *appResource) advise(ctx context.Context, plan appModelV0, t scaler.AppID, job *api.Job) diag.Diagnostics {
 	set, unknown := plan.settings()
 	if len(unknown) > 0 {
 		return nil
@@ -86,7 +87,7 @@ func (r *appResource) advise(ctx context.Context, plan appModelV0, t nomad.Targe
 // planTarget finds out which group the configuration is for, or nil when that
 // is not known yet. Nomad is asked only about a jobspec that is new, which is
 // returned too.
-func (r *appResource) planTarget(ctx context.Context, config, before appModelV0) (*nomad.Target, *api.Job, diag.Diagnostics) {
+func (r *appResource) planTarget(ctx context.Context, config, before appModelV0) (*scaler.AppID, *api.Job, diag.Diagnostics) {
 	var diags diag.Diagnostics
 	switch {
 	case config.Jobspec.IsUnknown() || config.Group.IsUnknown():
@@ -131,12 +132,12 @@ func (r *appResource) parse(ctx context.Context, m appModelV0) (*api.Job, error)
 	return job, nomad.CheckScalable(job, m.Group.ValueString())
 }
 
-func targetOf(job *api.Job, m appModelV0) nomad.Target {
-	return nomad.Target{Namespace: *job.Namespace, Job: *job.ID, Group: m.Group.ValueString()}
+func targetOf(job *api.Job, m appModelV0) scaler.AppID {
+	return scaler.AppID{Namespace: *job.Namespace, Job: *job.ID, Group: m.Group.ValueString()}
 }
 
 // sameJob reports whether two targets are groups of one job.
-func sameJob(a, b nomad.Target) bool { return a.Namespace == b.Namespace && a.Job == b.Job }
+func sameJob(a, b scaler.AppID) bool { return a.Namespace == b.Namespace && a.Job == b.Job }
 
 // blame names the attribute that an error of parse is about, or "".
 func blame(err error) string {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -64,7 +65,7 @@ func TestInterruptionDuringTheWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	parsed.Namespace = new(api.DefaultNamespace)
-	block, err := settings{}.block(nomad.Target{Namespace: api.DefaultNamespace, Job: id, Group: "web"})
+	block, err := settings{}.block(scaler.AppID{Namespace: api.DefaultNamespace, Job: id, Group: "web"})
 	if err != nil {
 		t.Fatal(err)
 	}

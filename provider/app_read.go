@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -76,7 +77,7 @@ func (m appModelV0) unchanged(baseline map[string]string) func(*api.Job) error {
 
 // liveScaling is the policy in the job, written as before where it means the
 // same.
-func liveScaling(job *api.Job, t nomad.Target, before scalingModel) scalingModel {
+func liveScaling(job *api.Job, t scaler.AppID, before scalingModel) scalingModel {
 	live, err := nomad.ReadSettings(job, t.Group)
 	if err != nil {
 		return noScaling()

@@ -71,7 +71,7 @@ func (r *appResource) Create(ctx context.Context, req resource.CreateRequest, re
 	written, err := client.CreateJob(ctx, declaration)
 	if written.Job != nil {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(declaration.Block))...)
-		resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, nomad.TargetOf(declaration.Block.Policy))...)
+		resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, declaration.Block.Policy.App)...)
 	}
 	if err == nil || isOverwritten(written, err) {
 		resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, baselineKey, nomad.Flatten(written.Job))...)
@@ -118,7 +118,7 @@ func (r *appResource) Update(ctx context.Context, req resource.UpdateRequest, re
 	written, err := client.UpdateJob(ctx, declaration)
 	if err == nil || isOverwritten(written, err) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(declaration.Block))...)
-		resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, nomad.TargetOf(declaration.Block.Policy))...)
+		resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, declaration.Block.Policy.App)...)
 		resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, baselineKey, nomad.Flatten(written.Job))...)
 	}
 	if err != nil {
@@ -210,7 +210,7 @@ func (r *appResource) redeclare(ctx context.Context, plan, state appModelV0, bas
 
 // applied is the state after the plan has been carried out.
 func (m appModelV0) applied(block nomad.Block) appModelV0 {
-	m.setTarget(new(nomad.TargetOf(block.Policy)))
+	m.setTarget(new(block.Policy.App))
 	m.scalingModel = newScalingModel(settingsOf(block), nil, m.scalingModel)
 	m.Drift = driftValue(nil)
 	return m
@@ -250,7 +250,7 @@ func (r *appResource) await(ctx context.Context, m appModelV0, written nomad.Wri
 func (r *appResource) writeFailed(err error, d nomad.Declaration, written nomad.Written) diag.Diagnostics {
 	var diags diag.Diagnostics
 	var changed *nomad.ChangedError
-	switch id := d.Block.Policy.App(); {
+	switch id := d.Block.Policy.App.String(); {
 	case isOverwritten(written, err):
 		diags.Append(changedAfter(err))
 	case errors.As(err, &changed):
@@ -272,5 +272,5 @@ func (r *appResource) writeFailed(err error, d nomad.Declaration, written nomad.
 
 func logWrite(ctx context.Context, message string, d nomad.Declaration) {
 	p := d.Block.Policy
-	tflog.Info(ctx, message, map[string]any{"namespace": p.Namespace, "job": p.Job, "group": p.Group})
+	tflog.Info(ctx, message, map[string]any{"namespace": p.App.Namespace, "job": p.App.Job, "group": p.App.Group})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -150,10 +151,10 @@ func (d *appsDataSource) Read(ctx context.Context, req datasource.ReadRequest, r
 		return
 	}
 	var wanted []nomad.App
-	var targets []nomad.Target
+	var targets []scaler.AppID
 	for _, app := range all {
 		if m.wants(app) {
-			wanted, targets = append(wanted, app), append(targets, app.Target())
+			wanted, targets = append(wanted, app), append(targets, app.ID)
 		}
 	}
 	statuses, errs := client.Statuses(ctx, targets)
@@ -165,15 +166,15 @@ func (d *appsDataSource) Read(ctx context.Context, req datasource.ReadRequest, r
 }
 
 func (m appsModel) wants(app nomad.App) bool {
-	return (m.Namespace.IsNull() || app.Namespace == m.Namespace.ValueString()) &&
-		strings.HasPrefix(app.Job, m.Prefix.ValueString()) &&
+	return (m.Namespace.IsNull() || app.ID.Namespace == m.Namespace.ValueString()) &&
+		strings.HasPrefix(app.ID.Job, m.Prefix.ValueString()) &&
 		(m.Enabled.IsNull() || app.Err == nil && app.Policy.Enabled == m.Enabled.ValueBool())
 }
 
 func newAppInAll(app nomad.App, status nomad.Status, unknown error) appModelInAll {
 	a := appModelInAll{
-		ID:        types.StringValue(app.Name()),
-		Namespace: types.StringValue(app.Namespace), JobID: types.StringValue(app.Job), Group: types.StringValue(app.Group),
+		ID:        types.StringValue(app.ID.String()),
+		Namespace: types.StringValue(app.ID.Namespace), JobID: types.StringValue(app.ID.Job), Group: types.StringValue(app.ID.Group),
 		Valid: types.BoolValue(app.Err == nil),
 	}
 	if err := errors.Join(app.Err, unknown); err != nil {

@@ -58,7 +58,7 @@ func TestApps(t *testing.T) {
 		j.TaskGroups[0].Scaling.Policy = map[string]any{"cooldown": "1m"}
 	})
 	d := scaler.Decide(p, scaler.Observation{Desired: 0, Series: []scaler.Sample{{Value: 50}}})
-	if err := agent.Client.Scale(t.Context(), p, agent.Status(t, p), d); err != nil {
+	if err := agent.Client.Scale(t.Context(), p.App, agent.Status(t, p), d); err != nil {
 		t.Fatal(err)
 	}
 	nomadtest.Eventually(t, 30*time.Second, "the instances to run", func() bool { return agent.Status(t, p).Running == d.Count })
@@ -125,12 +125,12 @@ func TestAppsOfAllNamespaces(t *testing.T) {
 func TestScalingEvents(t *testing.T) {
 	t.Parallel()
 	p := registerIn(t, "default", "eventful", nil, nil)
-	target := nomad.TargetOf(p)
+	target := p.App
 	d := scaler.Decide(p, scaler.Observation{Desired: 0, Series: []scaler.Sample{{Value: 150}}})
-	if err := agent.Client.Scale(t.Context(), p, agent.Status(t, p), d); err != nil {
+	if err := agent.Client.Scale(t.Context(), p.App, agent.Status(t, p), d); err != nil {
 		t.Fatal(err)
 	}
-	if err := agent.Client.SetCount(t.Context(), p, nomad.Change{From: d.Count, To: 0, Reason: "by hand"}); err != nil {
+	if err := agent.Client.SetCount(t.Context(), p.App, nomad.Change{From: d.Count, To: 0, Reason: "by hand"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := agent.API.Jobs().Scale(target.Job, target.Group, nil, "it failed", true, nil, nil); err != nil {

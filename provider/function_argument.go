@@ -24,7 +24,7 @@ var policyParameter = function.DynamicParameter{
 }
 
 // readPolicy makes the scaling block that a function's argument describes.
-func readPolicy(argument types.Dynamic, position int64, t nomad.Target) (nomad.Block, *function.FuncError) {
+func readPolicy(argument types.Dynamic, position int64, t scaler.AppID) (nomad.Block, *function.FuncError) {
 	set := make(settings)
 	err := eachAttribute("the policy", argument.UnderlyingValue(), []string{autoscaling, serviceSelectionMode, routing}, func(parent string, value attr.Value) error {
 		if parent == serviceSelectionMode {

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -41,7 +42,7 @@ func (policyFunction) Run(ctx context.Context, req function.RunRequest, resp *fu
 	if resp.Error = req.Arguments.Get(ctx, &app, &policy); resp.Error != nil {
 		return
 	}
-	t, err := nomad.ParseTarget(app)
+	t, err := scaler.ParseAppID(app)
 	if err != nil {
 		resp.Error = function.NewArgumentFuncError(0, err.Error())
 		return

@@ -126,7 +126,7 @@ func TestPolicyFunction(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			target := nomad.Target{Namespace: "default", Job: c.id, Group: "web"}
+			target := scaler.AppID{Namespace: "default", Job: c.id, Group: "web"}
 			apply(t, resource.TestStep{
 				Config: calling("policy", fmt.Sprintf("%q, %s", target, c.policy)),
 				Check: func(s *terraform.State) error {
@@ -142,8 +142,8 @@ func TestPolicyFunction(t *testing.T) {
 					if again := renderBlock(block); again != rendered {
 						return fmt.Errorf("what is read is another block (-rendered +read):\n%s", cmp.Diff(rendered, again))
 					}
-					if block.Policy.App() != target.String() {
-						return fmt.Errorf("it is for %s", block.Policy.App())
+					if block.Policy.App.String() != target.String() {
+						return fmt.Errorf("it is for %s", block.Policy.App.String())
 					}
 					return nil
 				},

@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
 // identityModel is what identifies a resource that is for a group of a job.
@@ -32,7 +32,7 @@ func identitySchema() identityschema.Schema {
 
 // setIdentity says which group a resource is for. A CLI that does not know of
 // identities may give nothing to say it to.
-func setIdentity(ctx context.Context, identity *tfsdk.ResourceIdentity, t nomad.Target) diag.Diagnostics {
+func setIdentity(ctx context.Context, identity *tfsdk.ResourceIdentity, t scaler.AppID) diag.Diagnostics {
 	if identity == nil {
 		return nil
 	}
@@ -53,12 +53,12 @@ func importTarget(ctx context.Context, req resource.ImportStateRequest, resp *re
 	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, t)...)
 }
 
-func importedTarget(ctx context.Context, req resource.ImportStateRequest) (nomad.Target, diag.Diagnostics) {
+func importedTarget(ctx context.Context, req resource.ImportStateRequest) (scaler.AppID, diag.Diagnostics) {
 	var diags diag.Diagnostics
 	if req.ID == "" && req.Identity != nil {
 		var identity identityModel
 		diags.Append(req.Identity.Get(ctx, &identity)...)
-		t := nomad.Target{Namespace: identity.Namespace.ValueString(), Job: identity.JobID.ValueString(), Group: identity.Group.ValueString()}
+		t := scaler.AppID{Namespace: identity.Namespace.ValueString(), Job: identity.JobID.ValueString(), Group: identity.Group.ValueString()}
 		for name, value := range map[string]string{"namespace": t.Namespace, "job_id": t.Job, "group": t.Group} {
 			if value == "" && !diags.HasError() {
 				diags.AddAttributeError(path.Root(name), "Invalid import identity", name+" is empty. Name the namespace, the job_id and the group, such as default, web and web.")
@@ -66,7 +66,7 @@ func importedTarget(ctx context.Context, req resource.ImportStateRequest) (nomad
 		}
 		return t, diags
 	}
-	t, err := nomad.ParseTarget(req.ID)
+	t, err := scaler.ParseAppID(req.ID)
 	if err != nil {
 		diags.AddError("Invalid import ID",
 			fmt.Sprintf("%q is not <namespace>/<job>/<group>, such as default/web/web. The namespace ends at the first slash and the group begins after the last.", req.ID))

@@ -127,7 +127,7 @@ func (m instancesModel) fleet(client *nomad.Client) *gateway.Fleet {
 }
 
 // ask asks every gateway for an app.
-func ask(ctx context.Context, f *gateway.Fleet, t nomad.Target) (o fleetView) {
+func ask(ctx context.Context, f *gateway.Fleet, t scaler.AppID) (o fleetView) {
 	var loads map[string]gateway.FleetLoad
 	if o.apps, o.err = f.Statuses(ctx, t.String()); o.err == nil {
 		loads, o.err = f.Loads(ctx)

@@ -18,7 +18,6 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -58,7 +57,7 @@ func answering(t *testing.T, job string, count int, document scaler.Document) (s
 	p := nomadtest.Policy(t, job, whole)
 	agent.Register(t, nomadtest.Job(p, app))
 	nomadtest.Eventually(t, 30*time.Second, "running instances", func() bool { return agent.Status(t, p).Running == count })
-	placed, err := agent.Client.Instances(t.Context(), nomad.TargetOf(p))
+	placed, err := agent.Client.Instances(t.Context(), p.App)
 	if err != nil || len(placed) != count {
 		t.Fatalf("%d instances, %v; want %d", len(placed), err, count)
 	}
@@ -76,7 +75,7 @@ func answering(t *testing.T, job string, count int, document scaler.Document) (s
 func request(g *gateway.Gateway, p scaler.Policy, work string) (string, error) {
 	ctx, cancel := withTimeout()
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.Address()+"/apps/"+p.App()+"/?work="+work, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.Address()+"/apps/"+p.App.String()+"/?work="+work, nil)
 	if err != nil {
 		return "", err
 	}
@@ -127,7 +126,7 @@ func TestInstances(t *testing.T) {
 	defer stop()
 	for _, g := range []*gateway.Gateway{first, first, second} {
 		requests.Go(func() {
-			r, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.Address()+"/apps/"+p.App()+"/?work=10m", nil)
+			r, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.Address()+"/apps/"+p.App.String()+"/?work=10m", nil)
 			if response, err := http.DefaultClient.Do(r); err == nil {
 				response.Body.Close()
 			}
@@ -136,7 +135,7 @@ func TestInstances(t *testing.T) {
 	fleet := &gateway.Fleet{Addresses: []string{"http://" + first.AdminAddress(), "http://" + second.AdminAddress()}, Token: "secret"}
 	busy := make(map[string]int)
 	nomadtest.Eventually(t, 30*time.Second, "three requests at instances that are all ready", func() bool {
-		statuses, err := fleet.Statuses(t.Context(), p.App())
+		statuses, err := fleet.Statuses(t.Context(), p.App.String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +158,7 @@ func TestInstances(t *testing.T) {
 			leastBusy = append(leastBusy, id)
 		}
 	}
-	placed, err := agent.Client.Instances(t.Context(), nomad.TargetOf(p))
+	placed, err := agent.Client.Instances(t.Context(), p.App)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,12 +249,12 @@ func TestInstanceOfAKeyIsTheGateways(t *testing.T) {
 	p, ids := answering(t, "instances-hash", 3, scaler.Document{"service_selection_mode": "hash", "hash_key": "header:X-User"})
 	g := runGateway(t, "")
 	nomadtest.Eventually(t, 30*time.Second, "ready instances", func() bool {
-		statuses, err := (&gateway.Fleet{Addresses: []string{"http://" + g.AdminAddress()}}).Statuses(t.Context(), p.App())
+		statuses, err := (&gateway.Fleet{Addresses: []string{"http://" + g.AdminAddress()}}).Statuses(t.Context(), p.App.String())
 		return err == nil && statuses[0].Running == len(ids)
 	})
 	var steps []resource.TestStep
 	for _, user := range []string{"ada", "grace", "barbara"} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+g.Address()+"/apps/"+p.App()+"/", nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+g.Address()+"/apps/"+p.App.String()+"/", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

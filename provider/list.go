@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -31,7 +32,7 @@ func listSchema(description string) schema.Schema {
 }
 
 // targets yields groups of a namespace or, for "*", of all. An error ends it.
-type targets func(ctx context.Context, client *nomad.Client, namespace string) iter.Seq2[nomad.Target, error]
+type targets func(ctx context.Context, client *nomad.Client, namespace string) iter.Seq2[scaler.AppID, error]
 
 // list lists the groups that are there in the namespace that is configured.
 func (c *connection) list(ctx context.Context, req list.ListRequest, stream *list.ListResultsStream, there targets, full fill) {
@@ -52,12 +53,12 @@ func (c *connection) list(ctx context.Context, req list.ListRequest, stream *lis
 
 // fill fills in the resource of a result. It returns [nomad.ErrNotFound] or
 // [nomad.ErrNoGroup] when there is none any more.
-type fill func(context.Context, nomad.Target, *list.ListResult) error
+type fill func(context.Context, scaler.AppID, *list.ListResult) error
 
 // listTargets streams a result for each group, with its resource where Terraform
 // asks for it. One that is gone meanwhile is left out. An error is a result of
 // its own, the last one.
-func listTargets(ctx context.Context, req list.ListRequest, all iter.Seq2[nomad.Target, error], full fill) iter.Seq[list.ListResult] {
+func listTargets(ctx context.Context, req list.ListRequest, all iter.Seq2[scaler.AppID, error], full fill) iter.Seq[list.ListResult] {
 	return func(push func(list.ListResult) bool) {
 		var pushed int64
 		for t, err := range all {
@@ -95,15 +96,15 @@ func listFailed(detail string) list.ListResult {
 
 // withPolicy yields the groups with a nomadscale policy, right or wrong, of a
 // namespace or of all.
-func withPolicy(ctx context.Context, client *nomad.Client, namespace string) iter.Seq2[nomad.Target, error] {
-	return func(yield func(nomad.Target, error) bool) {
+func withPolicy(ctx context.Context, client *nomad.Client, namespace string) iter.Seq2[scaler.AppID, error] {
+	return func(yield func(scaler.AppID, error) bool) {
 		apps, err := client.Apps(ctx)
 		if err != nil {
-			yield(nomad.Target{}, err)
+			yield(scaler.AppID{}, err)
 			return
 		}
 		for _, app := range apps {
-			if (namespace == api.AllNamespacesNamespace || app.Namespace == namespace) && !yield(app.Target(), nil) {
+			if (namespace == api.AllNamespacesNamespace || app.ID.Namespace == namespace) && !yield(app.ID, nil) {
 				return
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -26,16 +27,16 @@ func (r *overrideResource) List(ctx context.Context, req list.ListRequest, strea
 }
 
 // live yields the apps with an override in force, of a namespace or of all.
-func (r *overrideResource) live(ctx context.Context, client *nomad.Client, namespace string) iter.Seq2[nomad.Target, error] {
-	return func(yield func(nomad.Target, error) bool) {
+func (r *overrideResource) live(ctx context.Context, client *nomad.Client, namespace string) iter.Seq2[scaler.AppID, error] {
+	return func(yield func(scaler.AppID, error) bool) {
 		overrides, err := client.ListOverrides(ctx)
 		if err != nil {
-			yield(nomad.Target{}, err)
+			yield(scaler.AppID{}, err)
 			return
 		}
 		for _, o := range overrides {
-			listed := namespace == api.AllNamespacesNamespace || o.Target.Namespace == namespace
-			if listed && o.Override != nil && o.Override.Live(r.connection.now()) && !yield(o.Target, nil) {
+			listed := namespace == api.AllNamespacesNamespace || o.App.Namespace == namespace
+			if listed && o.Override != nil && o.Override.Live(r.connection.now()) && !yield(o.App, nil) {
 				return
 			}
 		}
@@ -43,7 +44,7 @@ func (r *overrideResource) live(ctx context.Context, client *nomad.Client, names
 }
 
 // fill is the override as importing it would make it.
-func (r *overrideResource) fill(ctx context.Context, t nomad.Target, result *list.ListResult) error {
+func (r *overrideResource) fill(ctx context.Context, t scaler.AppID, result *list.ListResult) error {
 	o, err := r.connection.client.Override(ctx, t)
 	if err != nil {
 		return err

@@ -13,7 +13,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
 // overrideModelV0 is version 0 of the state of nomadscale_override.
@@ -94,8 +93,8 @@ func overrideSchema() schema.Schema {
 }
 
 // target is the app that the model names.
-func (m overrideModelV0) target() nomad.Target {
-	return nomad.Target{Namespace: m.Namespace.ValueString(), Job: m.JobID.ValueString(), Group: m.Group.ValueString()}
+func (m overrideModelV0) target() scaler.AppID {
+	return scaler.AppID{Namespace: m.Namespace.ValueString(), Job: m.JobID.ValueString(), Group: m.Group.ValueString()}
 }
 
 // override is what the model says, as far as it is known. Without an end it

@@ -172,7 +172,7 @@ func (r *overrideResource) Delete(ctx context.Context, req resource.DeleteReques
 
 // place is the index of what a new override takes the place of: 0, or that of one
 // that has expired. It refuses one that is in force or that cannot be read.
-func (r *overrideResource) place(ctx context.Context, client *nomad.Client, t nomad.Target) (uint64, diag.Diagnostics) {
+func (r *overrideResource) place(ctx context.Context, client *nomad.Client, t scaler.AppID) (uint64, diag.Diagnostics) {
 	now := r.connection.now()
 	o, err := client.Override(ctx, t)
 	switch {
@@ -238,7 +238,7 @@ func (r *overrideResource) set(ctx context.Context, client *nomad.Client, plan *
 }
 
 // setFailed explains why an override could not be set.
-func (r *overrideResource) setFailed(err error, t nomad.Target) diag.Diagnostics {
+func (r *overrideResource) setFailed(err error, t scaler.AppID) diag.Diagnostics {
 	var diags diag.Diagnostics
 	switch {
 	case len(scaler.ValueErrors(err)) > 0:

@@ -43,7 +43,7 @@ func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
 func (c *clock) in(d time.Duration) string { return c.now().Add(d).Format(time.RFC3339) }
 
 // overridable runs an app without instances: of 0 to 10, in a block from 0 to 50.
-func overridable(t *testing.T, job string) nomad.Target {
+func overridable(t *testing.T, job string) scaler.AppID {
 	t.Helper()
 	p := nomadtest.Policy(t, job, scaler.Document{"min_instances": "0"})
 	block := nomad.NewBlock(p)
@@ -51,11 +51,11 @@ func overridable(t *testing.T, job string) nomad.Target {
 	j := nomadtest.Job(p)
 	j.TaskGroups[0].Scaling = block.Render()
 	agent.Register(t, j)
-	return nomad.TargetOf(p)
+	return p.App
 }
 
 // override is a resource "o" for an app; inside are its other arguments.
-func override(target nomad.Target, inside string) string {
+func override(target scaler.AppID, inside string) string {
 	return fmt.Sprintf("resource \"nomadscale_override\" \"o\" {\n  job_id = %q\n  group = %q\n%s\n}\n", target.Job, target.Group, inside)
 }
 
@@ -76,7 +76,7 @@ func applyAt(t *testing.T, c *clock, destroyed resource.TestCheckFunc, steps ...
 }
 
 // setByHand sets an override as another than Terraform does, whatever is there.
-func setByHand(target nomad.Target, change scaler.Override, now time.Time) error {
+func setByHand(target scaler.AppID, change scaler.Override, now time.Time) error {
 	ctx, cancel := withTimeout()
 	defer cancel()
 	before, err := agent.Client.Override(ctx, target)
@@ -87,7 +87,7 @@ func setByHand(target nomad.Target, change scaler.Override, now time.Time) error
 	return err
 }
 
-func clearByHand(target nomad.Target) error {
+func clearByHand(target scaler.AppID) error {
 	ctx, cancel := withTimeout()
 	defer cancel()
 	before, err := agent.Client.Override(ctx, target)
@@ -98,7 +98,7 @@ func clearByHand(target nomad.Target) error {
 }
 
 // inNomad checks what the override of an app says; "" is for none.
-func inNomad(target nomad.Target, want string) resource.TestCheckFunc {
+func inNomad(target scaler.AppID, want string) resource.TestCheckFunc {
 	return func(*terraform.State) error {
 		ctx, cancel := withTimeout()
 		defer cancel()
@@ -344,7 +344,7 @@ func TestInvalidOverrides(t *testing.T) {
 	bounded := nomadtest.Policy(t, "bounded-override", scaler.Document{"min_instances": "2", "max_instances": "4", "max_concurrency_per_instance": "5", "metric": "concurrency"})
 	agent.Register(t, nomadtest.Job(bounded))
 	for name, test := range map[string]struct {
-		target nomad.Target
+		target scaler.AppID
 		inside string
 		says   string
 	}{
@@ -362,9 +362,9 @@ func TestInvalidOverrides(t *testing.T) {
 		"target":        {target, `target = 0` + "\n" + `duration = "1h"`, `target is "0"; it must be a number above 0`},
 		"reason":        {target, `max_instances = 5` + "\n" + `duration = "1h"` + "\n" + `reason = "a\nb"`, `it must be a text of one line and at most 200 characters`},
 		"hard max":      {target, `max_instances = 51` + "\n" + `duration = "1h"`, `max_instances is "51"; it must be at most the max of the scaling block, which is 50. Nomad itself refuses .* hard_max_instances`},
-		"hard min":      {nomad.TargetOf(bounded), `min_instances = 1` + "\n" + `duration = "1h"`, `min_instances is "1"; it must be at least the min of the scaling block, which is 2. Nomad itself refuses .* hard_min_instances`},
-		"policy's min":  {nomad.TargetOf(bounded), `max_instances = 1` + "\n" + `duration = "1h"`, `min_instances is "2"; it must be at most max_instances, which is 1. What the override leaves out is as in the app's policy`},
-		"policy's cap":  {nomad.TargetOf(bounded), `target = 6` + "\n" + `duration = "1h"`, `max_concurrency_per_instance is "5"; it must be 0 or at least target_concurrency_per_instance, which is 6. What the override leaves out`},
+		"hard min":      {bounded.App, `min_instances = 1` + "\n" + `duration = "1h"`, `min_instances is "1"; it must be at least the min of the scaling block, which is 2. Nomad itself refuses .* hard_min_instances`},
+		"policy's min":  {bounded.App, `max_instances = 1` + "\n" + `duration = "1h"`, `min_instances is "2"; it must be at most max_instances, which is 1. What the override leaves out is as in the app's policy`},
+		"policy's cap":  {bounded.App, `target = 6` + "\n" + `duration = "1h"`, `max_concurrency_per_instance is "5"; it must be 0 or at least target_concurrency_per_instance, which is 6. What the override leaves out`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -377,7 +377,7 @@ func TestInvalidOverrides(t *testing.T) {
 func TestOverrideOfANewApp(t *testing.T) {
 	t.Parallel()
 	const id = "overridden-anew"
-	target := nomad.Target{Namespace: "default", Job: id, Group: "web"}
+	target := scaler.AppID{Namespace: "default", Job: id, Group: "web"}
 	declared := func(most int) string {
 		return app("a", spec(id, "count = 0"), `autoscaling = { min_instances = 0, max_instances = 2, hard_max_instances = 9 }`) + fmt.Sprintf(`
 resource "nomadscale_override" "o" {
@@ -393,7 +393,7 @@ resource "nomadscale_override" "o" {
 		resource.TestStep{Config: declared(9), Check: inNomad(target, "max 9 by terraform")},
 	)
 	apply(t,
-		resource.TestStep{Config: override(nomad.Target{Job: "nobody", Group: "app"}, `hold = true`+"\n"+`duration = "1h"`), ExpectError: saying("There is no such app.*Only a group with a nomadscale policy can be overridden")},
+		resource.TestStep{Config: override(scaler.AppID{Job: "nobody", Group: "app"}, `hold = true`+"\n"+`duration = "1h"`), ExpectError: saying("There is no such app.*Only a group with a nomadscale policy can be overridden")},
 	)
 }
 
@@ -451,8 +451,8 @@ func TestOverrideInAnotherNamespace(t *testing.T) {
 	here := overridable(t, "moving-override")
 	p := nomadtest.Policy(t, "moving-override", scaler.Document{"namespace": namespace, "min_instances": "0"})
 	agent.Register(t, nomadtest.Job(p))
-	there := nomad.TargetOf(p)
-	both := func(here, there string, targets ...nomad.Target) resource.TestCheckFunc {
+	there := p.App
+	both := func(here, there string, targets ...scaler.AppID) resource.TestCheckFunc {
 		return resource.ComposeAggregateTestCheckFunc(inNomad(targets[0], here), inNomad(targets[1], there))
 	}
 	inside := "max_instances = 5\nduration = \"1h\"\n"
@@ -469,7 +469,7 @@ func TestOverrideInAnotherNamespace(t *testing.T) {
 // Without Nomad a plan is made all the same, and says that it is not checked.
 func TestOverrideWithoutNomad(t *testing.T) {
 	t.Parallel()
-	target := nomad.Target{Job: "unreachable", Group: "app"}
+	target := scaler.AppID{Job: "unreachable", Group: "app"}
 	apply(t, resource.TestStep{
 		Config:   configuredAt("http://127.0.0.1:1", override(target, "hold = true\nduration = \"1h\"")),
 		PlanOnly: true, ExpectNonEmptyPlan: true,

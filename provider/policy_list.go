@@ -5,7 +5,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/list"
 
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
 // NewPolicyList returns the list of what nomadscale_policy can adopt.
@@ -24,7 +24,7 @@ func (r *policyResource) List(ctx context.Context, req list.ListRequest, stream 
 }
 
 // fill is the policy as importing it would make it.
-func (r *policyResource) fill(ctx context.Context, t nomad.Target, result *list.ListResult) error {
+func (r *policyResource) fill(ctx context.Context, t scaler.AppID, result *list.ListResult) error {
 	job, err := r.connection.client.ReadJob(ctx, t.Namespace, t.Job)
 	if err != nil {
 		return err

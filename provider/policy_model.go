@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
 // policyModelV0 is version 0 of the state of nomadscale_policy.
@@ -63,12 +63,12 @@ func policySchema(ctx context.Context) schema.Schema {
 }
 
 // target is the group that the model names.
-func (m policyModelV0) target() nomad.Target {
-	return nomad.Target{Namespace: m.Namespace.ValueString(), Job: m.JobID.ValueString(), Group: m.Group.ValueString()}
+func (m policyModelV0) target() scaler.AppID {
+	return scaler.AppID{Namespace: m.Namespace.ValueString(), Job: m.JobID.ValueString(), Group: m.Group.ValueString()}
 }
 
 // setTarget fills in what names the group.
-func (m *policyModelV0) setTarget(t nomad.Target) {
+func (m *policyModelV0) setTarget(t scaler.AppID) {
 	m.ID = types.StringValue(t.String())
 	m.Namespace, m.JobID, m.Group = types.StringValue(t.Namespace), types.StringValue(t.Job), types.StringValue(t.Group)
 }

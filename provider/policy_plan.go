@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -60,7 +61,7 @@ func (r *policyResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 
 // planTarget fills in which group the plan is for, and returns nil when that is
 // not known yet.
-func (r *policyResource) planTarget(plan *policyModelV0, config, before policyModelV0) *nomad.Target {
+func (r *policyResource) planTarget(plan *policyModelV0, config, before policyModelV0) *scaler.AppID {
 	plan.Namespace = r.connection.planNamespace(config.Namespace, before.Namespace)
 	for _, part := range []attr.Value{plan.Namespace, plan.JobID, plan.Group} {
 		if part.IsUnknown() {
@@ -76,7 +77,7 @@ func (r *policyResource) planTarget(plan *policyModelV0, config, before policyMo
 // checkTarget reports why the group cannot scale, and warns of what in the policy
 // and the job is hardly meant. A job that is not there may come in the same run,
 // and what Nomad cannot be asked is left for the apply.
-func (r *policyResource) checkTarget(ctx context.Context, t nomad.Target, plan policyModelV0) diag.Diagnostics {
+func (r *policyResource) checkTarget(ctx context.Context, t scaler.AppID, plan policyModelV0) diag.Diagnostics {
 	if r.connection == nil || r.connection.client == nil {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -235,6 +236,6 @@ func alreadyAttached(e *nomad.AttachedError) string {
 		e.Target.Group, e.Target.Job, e.Target.Namespace, e.Settings.Document["min_instances"], e.Settings.Document["max_instances"], whose, e.Target)
 }
 
-func logPolicy(ctx context.Context, message string, t nomad.Target) {
+func logPolicy(ctx context.Context, message string, t scaler.AppID) {
 	tflog.Info(ctx, message, map[string]any{"namespace": t.Namespace, "job": t.Job, "group": t.Group})
 }

@@ -105,14 +105,14 @@ func (m scaleModel) timeout() (time.Duration, diag.Diagnostics) {
 }
 
 // target is the group that the action is for.
-func (m scaleModel) target(namespace string) nomad.Target {
+func (m scaleModel) target(namespace string) scaler.AppID {
 	if !m.Namespace.IsNull() {
 		namespace = m.Namespace.ValueString()
 	}
 	if namespace == "" {
 		namespace = api.DefaultNamespace
 	}
-	return nomad.Target{Namespace: namespace, Job: m.JobID.ValueString(), Group: m.Group.ValueString()}
+	return scaler.AppID{Namespace: namespace, Job: m.JobID.ValueString(), Group: m.Group.ValueString()}
 }
 
 // Invoke changes the count, tells of it, and waits if it is to.
@@ -161,7 +161,7 @@ func (a *scaleAction) Invoke(ctx context.Context, req tfaction.InvokeRequest, re
 
 // reminder warns of a count that the policy's own bounds do not allow, since the
 // autoscaler corrects it.
-func (a *scaleAction) reminder(ctx context.Context, t nomad.Target, count int) diag.Diagnostics {
+func (a *scaleAction) reminder(ctx context.Context, t scaler.AppID, count int) diag.Diagnostics {
 	block, err := a.connection.client.Block(ctx, t)
 	if p := block.Policy; err == nil && p.Enabled && (count < p.MinInstances || count > p.MaxInstances) {
 		return diag.Diagnostics{diag.NewAttributeWarningDiagnostic(path.Root("instances"), "The autoscaler will change the count again",
@@ -171,7 +171,7 @@ func (a *scaleAction) reminder(ctx context.Context, t nomad.Target, count int) d
 }
 
 // failed explains why the count could not be changed.
-func (a *scaleAction) failed(err error, t nomad.Target) diag.Diagnostic {
+func (a *scaleAction) failed(err error, t scaler.AppID) diag.Diagnostic {
 	var bounds *nomad.BoundsError
 	switch {
 	case errors.As(err, &bounds):

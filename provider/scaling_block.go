@@ -10,11 +10,11 @@ import (
 )
 
 // someTarget stands in where the target is not known or does not matter.
-var someTarget = nomad.Target{Namespace: "default", Job: "job", Group: "group"}
+var someTarget = scaler.AppID{Namespace: "default", Job: "job", Group: "group"}
 
 // block makes the scaling block that settings describe, filling in defaults.
 // Its error joins a [*scaler.ValueError] for everything that is wrong.
-func (s settings) block(t nomad.Target) (nomad.Block, error) {
+func (s settings) block(t scaler.AppID) (nomad.Block, error) {
 	document := scaler.Document{"namespace": t.Namespace, "job": t.Job, "group": t.Group}
 	var errs []error
 	for _, f := range fields {
@@ -99,7 +99,7 @@ func settingsOf(b nomad.Block) settings {
 
 // liveSettings are what a group's scaling block says. Of a block that is wrong
 // they are its values as they stand, without those that are wrong alone.
-func liveSettings(live nomad.Settings, t nomad.Target) settings {
+func liveSettings(live nomad.Settings, t scaler.AppID) settings {
 	s := settings{
 		"enabled":             strconv.FormatBool(live.Enabled),
 		"source":              live.Source,

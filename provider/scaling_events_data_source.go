@@ -72,11 +72,11 @@ func withNamedApp(attributes map[string]schema.Attribute) map[string]schema.Attr
 }
 
 // resolve fills in the namespace and names the app.
-func (a *namedApp) resolve(c *connection) nomad.Target {
+func (a *namedApp) resolve(c *connection) scaler.AppID {
 	if a.Namespace.IsNull() {
 		a.Namespace = types.StringValue(c.defaultNamespace())
 	}
-	t := nomad.Target{Namespace: a.Namespace.ValueString(), Job: a.JobID.ValueString(), Group: a.Group.ValueString()}
+	t := scaler.AppID{Namespace: a.Namespace.ValueString(), Job: a.JobID.ValueString(), Group: a.Group.ValueString()}
 	a.ID = types.StringValue(t.String())
 	return t
 }

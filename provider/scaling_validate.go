@@ -11,7 +11,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
 // scalingValidator checks the policy of a resource's configuration with the
@@ -124,7 +123,7 @@ func invalidPolicy(err error) diag.Diagnostics {
 // the same stay as they are, so that rewriting 300s as 5m changes nothing.
 // While a value is unknown, so is everything that is not configured; and while
 // the target is, so is the query that names it.
-func (m scalingModel) plan(before scalingModel, t *nomad.Target) (scalingModel, diag.Diagnostics) {
+func (m scalingModel) plan(before scalingModel, t *scaler.AppID) (scalingModel, diag.Diagnostics) {
 	set, unknown := m.settings()
 	if len(unknown) > 0 {
 		for _, f := range fields {

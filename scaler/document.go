@@ -48,11 +48,11 @@ type Key struct {
 // keys is the policy document, in the order in which it is read and reported.
 var keys = []Key{
 	text("namespace", "", "a namespace of Nomad", "The namespace of the job.", notEmpty,
-		func(p *Policy) *string { return &p.Namespace }),
+		func(p *Policy) *string { return &p.App.Namespace }),
 	text("job", "", "the ID of a job", "The ID of the job.", notEmpty,
-		func(p *Policy) *string { return &p.Job }),
+		func(p *Policy) *string { return &p.App.Job }),
 	text("group", "", "the name of a group of the job", "The name of the group.", notEmpty,
-		func(p *Policy) *string { return &p.Group }),
+		func(p *Policy) *string { return &p.App.Group }),
 
 	integer("min_instances", "1", 0, "The fewest instances to keep; 0 lets the app go to zero.",
 		func(p *Policy) *int { return &p.MinInstances }),

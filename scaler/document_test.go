@@ -36,7 +36,7 @@ func parse(t testing.TB, pairs ...string) scaler.Policy {
 
 func TestParseFillsInDefaults(t *testing.T) {
 	want := scaler.Policy{
-		Namespace: "default", Job: "web", Group: "app",
+		App:          scaler.AppID{Namespace: "default", Job: "web", Group: "app"},
 		Enabled:      true,
 		MinInstances: 1, MaxInstances: 10, BufferInstances: 0,
 		Metric: scaler.RequestsPerMinute, Target: 100,
@@ -349,10 +349,18 @@ func TestKeysAreComplete(t *testing.T) {
 		"RateLimit":      document("rate_limit", "1", "rate_limit_burst", "5"),
 		"RateLimitBurst": document("rate_limit", "1", "rate_limit_burst", "9"),
 	}
-	plain := reflect.ValueOf(parse(t))
-	for i := range plain.NumField() {
-		name := plain.Type().Field(i).Name
-		if name == "Enabled" || name == "Override" { // not in the document
+	// fields are a policy's values by name, with those of its app one by one.
+	fields := func(p scaler.Policy) map[string]any {
+		all := make(map[string]any)
+		for _, of := range []reflect.Value{reflect.ValueOf(p), reflect.ValueOf(p.App)} {
+			for i := range of.NumField() {
+				all[of.Type().Field(i).Name] = of.Field(i).Interface()
+			}
+		}
+		return all
+	}
+	for name, plain := range fields(parse(t)) {
+		if name == "Enabled" || name == "Override" || name == "App" { // not in the document, or by its fields
 			continue
 		}
 		p, err := scaler.Parse(other[name])
@@ -360,7 +368,7 @@ func TestKeysAreComplete(t *testing.T) {
 			t.Errorf("no document for the field %s: %v", name, err)
 			continue
 		}
-		if reflect.DeepEqual(reflect.ValueOf(p).Field(i).Interface(), plain.Field(i).Interface()) {
+		if reflect.DeepEqual(fields(p)[name], plain) {
 			t.Errorf("the field %s is not reached by %v", name, other[name])
 		}
 	}
@@ -422,7 +430,7 @@ func policies() *rapid.Generator[scaler.Policy] {
 		}
 		fraction := func(name string, least, most float64) float64 { return rapid.Float64Range(least, most).Draw(t, name) }
 		p := scaler.Policy{
-			Namespace: "default", Job: "web", Group: "app", Enabled: true,
+			App: scaler.AppID{Namespace: "default", Job: "web", Group: "app"}, Enabled: true,
 			MaxInstances:    count("max", 1, 40),
 			BufferInstances: count("buffer", 0, 5),
 			Metric:          rapid.SampledFrom([]scaler.Metric{scaler.RequestsPerMinute, scaler.Concurrency, scaler.Custom}).Draw(t, "metric"),

@@ -45,8 +45,8 @@ const (
 // Policy says how one group of a Nomad job scales and how requests reach it.
 // The zero value is not usable: start from [Parse].
 type Policy struct {
-	// Namespace, Job and Group name the target.
-	Namespace, Job, Group string
+	// App is the group that the policy scales.
+	App AppID
 
 	// Enabled is the scaling block's own switch. The document does not carry
 	// it; [Parse] sets it.
@@ -111,9 +111,6 @@ type Policy struct {
 	// PricePerInstanceSecond turns instance-seconds into cost.
 	PricePerInstanceSecond float64
 }
-
-// App names the policy's target as <namespace>/<job>/<group>.
-func (p Policy) App() string { return p.Namespace + "/" + p.Job + "/" + p.Group }
 
 // contradictions reports the values that are valid alone and not together.
 func (p Policy) contradictions() error {

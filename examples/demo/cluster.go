@@ -37,7 +37,7 @@ func startCluster(ctx context.Context, dir string) (*cluster, error) {
 }
 
 // url is where the app is reached.
-func (c *cluster) url() string { return c.Gateway + "/apps/" + c.policy.App() }
+func (c *cluster) url() string { return c.Gateway + "/apps/" + c.policy.App.String() }
 
 // answer is what the app says of itself.
 type answer struct{ Started, Listening time.Time }
@@ -49,7 +49,7 @@ func (c *cluster) get(ctx context.Context, path string) (a answer, err error) {
 
 // count reads how many instances are desired and how many run.
 func (c *cluster) count(ctx context.Context) (desired, running int, err error) {
-	status, err := c.Agent.Client.Status(ctx, c.policy)
+	status, err := c.Agent.Client.Status(ctx, c.policy.App)
 	return status.Desired, status.Running, err
 }
 
@@ -72,11 +72,11 @@ func (c *cluster) until(ctx context.Context, limit time.Duration, what string, c
 // changeByHand changes a value of the policy as a person would: in the job.
 func (c *cluster) changeByHand(ctx context.Context, key, value string) error {
 	jobs := c.Agent.API.Jobs()
-	job, _, err := jobs.Info(c.policy.Job, (&api.QueryOptions{}).WithContext(ctx))
+	job, _, err := jobs.Info(c.policy.App.Job, (&api.QueryOptions{}).WithContext(ctx))
 	if err != nil {
 		return err
 	}
-	if !setKey(job.LookupTaskGroup(c.policy.Group).Scaling.Policy, key, value) {
+	if !setKey(job.LookupTaskGroup(c.policy.App.Group).Scaling.Policy, key, value) {
 		return fmt.Errorf("the policy has no key %s", key)
 	}
 	_, _, err = jobs.RegisterOpts(job, &api.RegisterOptions{PreserveCounts: true}, nil)

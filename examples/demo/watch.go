@@ -27,7 +27,7 @@ func (c *cluster) watch(ctx context.Context, w io.Writer) {
 }
 
 func (c *cluster) line(ctx context.Context, now time.Time) (string, bool) {
-	status, err := c.Agent.Client.Status(ctx, c.policy)
+	status, err := c.Agent.Client.Status(ctx, c.policy.App)
 	if err != nil {
 		return "", false
 	}
@@ -41,9 +41,9 @@ func (c *cluster) line(ctx context.Context, now time.Time) (string, bool) {
 // loadNow is the app's load as the gateway tells it.
 func (c *cluster) loadNow(ctx context.Context) string {
 	var report gateway.LoadReport
-	if err := nomadtest.Get(ctx, c.Admin+"/v1/load?app="+c.policy.App(), &report); err != nil {
+	if err := nomadtest.Get(ctx, c.Admin+"/v1/load?app="+c.policy.App.String(), &report); err != nil {
 		return "load unknown"
 	}
-	now := report.Apps[c.policy.App()]
+	now := report.Apps[c.policy.App.String()]
 	return fmt.Sprintf("%4d requests a minute  %2d in flight", now.RequestsPerMinute, now.Concurrency)
 }

@@ -61,7 +61,7 @@ func TestJobsWorkWithTheirPolicies(t *testing.T) {
 	job.TaskGroups[0].Scaling = block.Render()
 	cluster.Register(t, job)
 
-	url := "http://127.0.0.1:" + port + "/apps/" + p.App() + "/"
+	url := "http://127.0.0.1:" + port + "/apps/" + p.App.String() + "/"
 	nomadtest.Eventually(t, 60*time.Second, "an answer from zero", func() bool { return nomadtest.Get(t.Context(), url, nil) == nil })
 	nomadtest.Eventually(t, 30*time.Second, "growth under load", func() bool {
 		_ = nomadtest.Get(t.Context(), url, nil)
@@ -113,7 +113,7 @@ func TestJobsWorkWithTheirPolicies(t *testing.T) {
 // any process's arguments or in the app's scaling events.
 func noTokenIsTold(t *testing.T, cluster *nomadtest.Agent, binary string, p scaler.Policy) {
 	t.Helper()
-	events, _, err := cluster.API.Jobs().ScaleStatus(p.Job, nil)
+	events, _, err := cluster.API.Jobs().ScaleStatus(p.App.Job, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestErrorsNameTheMissingCapability(t *testing.T) {
 	cluster.Register(t, job)
 	nomadtest.Eventually(t, 30*time.Second, "another running instance", func() bool { return cluster.Status(t, delayed).Running == 1 })
 	status := cluster.Status(t, delayed)
-	if err := cluster.Client.Scale(t.Context(), delayed, status, scaler.Decision{Desired: 1, Count: 0}); err != nil {
+	if err := cluster.Client.Scale(t.Context(), delayed.App, status, scaler.Decision{Desired: 1, Count: 0}); err != nil {
 		t.Fatal(err)
 	}
 	allocations, _, err := cluster.API.Jobs().Allocations("delayed", true, nil)
@@ -192,11 +192,11 @@ func TestErrorsNameTheMissingCapability(t *testing.T) {
 		"list-scaling-policies": func(c *nomad.Client) error { return watchOnce(t, c) },
 		"read-scaling-policy":   func(c *nomad.Client) error { return watchOnce(t, c) },
 		"read-job": func(c *nomad.Client) error {
-			_, statusErr := c.Status(t.Context(), p)
+			_, statusErr := c.Status(t.Context(), p.App)
 			_, err := c.ServiceAddresses(t.Context(), "default", "any")
 			return errors.Join(statusErr, err)
 		},
-		"scale-job": func(c *nomad.Client) error { return c.Record(t.Context(), p, "a note", nil) },
+		"scale-job": func(c *nomad.Client) error { return c.Record(t.Context(), p.App, "a note", nil) },
 		"alloc-lifecycle": func(c *nomad.Client) error {
 			return c.EndDelay(t.Context(), allocations[0].ID)
 		},
@@ -315,11 +315,11 @@ func TestProviderWorksWithItsPolicy(t *testing.T) {
 		if err := c.AwaitDeployed(ctx, written); err != nil {
 			return err
 		}
-		return c.Detach(ctx, nomad.TargetOf(lent), former)
+		return c.Detach(ctx, lent.App, former)
 	}
 	standing := nomadtest.Policy(t, "standing", scaler.Document{"max_instances": "3"})
 	cluster.Register(t, nomadtest.Job(standing))
-	target := nomad.TargetOf(standing)
+	target := standing.App
 	override := func(c *nomad.Client) error {
 		set, err := c.Override(t.Context(), target)
 		if err != nil && !errors.Is(err, nomad.ErrNotFound) {
@@ -338,7 +338,7 @@ func TestProviderWorksWithItsPolicy(t *testing.T) {
 	list := func(c *nomad.Client) error {
 		apps, err := c.Apps(t.Context())
 		for _, app := range apps {
-			_, told := c.Events(t.Context(), app.Target())
+			_, told := c.Events(t.Context(), app.ID)
 			err = errors.Join(err, told)
 		}
 		return err

@@ -81,7 +81,7 @@ scrape_configs:
 	asleep := nomadtest.Policy(t, "asleep", scaler.Document{"min_instances": "0", "start_timeout": "1s"})
 	cluster.Register(t, nomadtest.Job(asleep))
 	nomadtest.Eventually(t, soon, "a request that is turned away", func() bool {
-		response, err := http.Get("http://" + requests + "/apps/" + asleep.App() + "/")
+		response, err := http.Get("http://" + requests + "/apps/" + asleep.App.String() + "/")
 		if err != nil {
 			return false
 		}

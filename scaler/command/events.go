@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -58,7 +59,7 @@ buffer_instances and override_until, each null when the event does not tell it.
 ` + nomadHelp,
 		Args: cobra.ExactArgs(1),
 		RunE: s.run(func(ctx context.Context, cmd *cobra.Command, args []string) error {
-			app, err := nomad.ParseTarget(args[0])
+			app, err := scaler.ParseAppID(args[0])
 			if err != nil {
 				return err
 			}
@@ -76,7 +77,7 @@ buffer_instances and override_until, each null when the event does not tell it.
 	return cmd
 }
 
-func (s *session) printEvents(cmd *cobra.Command, app nomad.Target, events []nomad.Event) error {
+func (s *session) printEvents(cmd *cobra.Command, app scaler.AppID, events []nomad.Event) error {
 	out, now := cmd.OutOrStdout(), s.now()
 	all, rows := make([]eventStatus, len(events)), make([][]string, len(events))
 	for i, e := range events {

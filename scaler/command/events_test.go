@@ -11,15 +11,15 @@ import (
 func TestEvents(t *testing.T) {
 	agent := startNomad(t)
 	p := register(t, agent, "web", 50, scaler.Document{"buffer_instances": "1", "scale_up_step": "0"})
-	prints(t, "default/web/app has no scaling events yet.\n", "events", p.App())
+	prints(t, "default/web/app has no scaling events yet.\n", "events", p.App.String())
 
 	scale(t, agent, p, 150)
-	request := &api.ScalingRequest{Count: new(int64(1)), Target: map[string]string{"Job": p.Job, "Group": p.Group}, Message: "too many"}
-	if _, _, err := agent.API.Jobs().ScaleWithRequest(p.Job, request, nil); err != nil {
+	request := &api.ScalingRequest{Count: new(int64(1)), Target: map[string]string{"Job": p.App.Job, "Group": p.App.Group}, Message: "too many"}
+	if _, _, err := agent.API.Jobs().ScaleWithRequest(p.App.Job, request, nil); err != nil {
 		t.Fatal(err)
 	}
 	failure := &api.ScalingRequest{Target: request.Target, Message: "no target", Error: true}
-	if _, _, err := agent.API.Jobs().ScaleWithRequest(p.Job, failure, nil); err != nil {
+	if _, _, err := agent.API.Jobs().ScaleWithRequest(p.App.Job, failure, nil); err != nil {
 		t.Fatal(err)
 	}
 	prints(t, `
@@ -27,9 +27,9 @@ TIME  CHANGE  WHO  REASON
 2026-01-01 00:00:00 UTC (1s ago)  failed  by hand  no target
 2026-01-01 00:00:00 UTC (1s ago)  3 to 1  by hand  too many
 2026-01-01 00:00:00 UTC (1s ago)  1 to 3  rule up  150 requests a minute is 150 % of 1 instance, above 90 %; 3 instances called for (with 1 buffer)
-`, "events", p.App())
+`, "events", p.App.String())
 
-	events := answer[[]object](t, "events", p.App())
+	events := answer[[]object](t, "events", p.App.String())
 	if len(events) != 3 {
 		t.Fatalf("%d events, want 3", len(events))
 	}

@@ -47,7 +47,7 @@ func (s *session) overrideSet() *cobra.Command {
   nomadscale override set default/web/app --hold --for 30m`,
 		Args: cobra.ExactArgs(1),
 		RunE: s.run(func(ctx context.Context, cmd *cobra.Command, args []string) error {
-			app, err := nomad.ParseTarget(args[0])
+			app, err := scaler.ParseAppID(args[0])
 			if err != nil {
 				return err
 			}
@@ -82,7 +82,7 @@ func (s *session) overrideSet() *cobra.Command {
 	return cmd
 }
 
-func (s *session) setOverride(ctx context.Context, cmd *cobra.Command, app nomad.Target, o *scaler.Override) error {
+func (s *session) setOverride(ctx context.Context, cmd *cobra.Command, app scaler.AppID, o *scaler.Override) error {
 	if o.By == "" {
 		if u, err := user.Current(); err == nil {
 			o.By = u.Username
@@ -159,9 +159,9 @@ func (s *session) printOverrides(cmd *cobra.Command, all []nomad.AppOverride) er
 	list := make([]overrideRow, len(all))
 	rows := make([][]string, len(all))
 	for i, o := range all {
-		row := overrideRow{App: o.Target.String(), Namespace: o.Target.Namespace, Job: o.Target.Job, Group: o.Target.Group, overrideStatus: newOverrideStatus(o, now)}
-		if o.Target.Job == "" {
-			row.App = o.Target.Namespace + " " + o.Path
+		row := overrideRow{App: o.App.String(), Namespace: o.App.Namespace, Job: o.App.Job, Group: o.App.Group, overrideStatus: newOverrideStatus(o, now)}
+		if o.App.Job == "" {
+			row.App = o.App.Namespace + " " + o.Path
 		}
 		list[i] = row
 		rows[i] = []string{row.App, "", "", row.state(), row.By, row.Reason}
@@ -185,7 +185,7 @@ func (s *session) overrideClear() *cobra.Command {
 		Short: "End an app's override now",
 		Args:  cobra.ExactArgs(1),
 		RunE: s.run(func(ctx context.Context, cmd *cobra.Command, args []string) error {
-			app, err := nomad.ParseTarget(args[0])
+			app, err := scaler.ParseAppID(args[0])
 			if err != nil {
 				return err
 			}

@@ -140,7 +140,7 @@ func scale(t *testing.T, agent *nomadtest.Agent, p scaler.Policy, load float64) 
 	d := scaler.Decide(p, scaler.Observation{
 		Now: time.Now(), Desired: status.Desired, Series: []scaler.Sample{{Time: time.Now(), Value: load}},
 	})
-	if err := agent.Client.Scale(t.Context(), p, status, d); err != nil {
+	if err := agent.Client.Scale(t.Context(), p.App, status, d); err != nil {
 		t.Fatal(err)
 	}
 	nomadtest.Eventually(t, soon, "running instances", func() bool { return agent.Status(t, p).Running == d.Count })
@@ -165,7 +165,7 @@ func startGateway(t *testing.T) *loadServer {
 func (g *loadServer) load(p scaler.Policy, value float64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.loads[p.App()] = value
+	g.loads[p.App.String()] = value
 }
 
 func (g *loadServer) serve(w http.ResponseWriter, r *http.Request) {

@@ -75,7 +75,7 @@ values, expires_at, reason, by, state (in_force, expired or ignored) and error.
 // apps are those that the arguments name, or all.
 func (s *session) apps(ctx context.Context, args []string) ([]nomad.App, error) {
 	for _, arg := range args {
-		if _, err := nomad.ParseTarget(arg); err != nil {
+		if _, err := scaler.ParseAppID(arg); err != nil {
 			return nil, err
 		}
 	}
@@ -85,7 +85,7 @@ func (s *session) apps(ctx context.Context, args []string) ([]nomad.App, error) 
 	}
 	named := make([]nomad.App, len(args))
 	for i, arg := range args {
-		n := slices.IndexFunc(all, func(a nomad.App) bool { return a.Name() == arg })
+		n := slices.IndexFunc(all, func(a nomad.App) bool { return a.ID.String() == arg })
 		if n < 0 {
 			return nil, fmt.Errorf("there is no app %s; nomadscale why %s says more, and nomadscale status lists all", arg, arg)
 		}
@@ -105,19 +105,19 @@ func (s *session) printStatus(ctx context.Context, cmd *cobra.Command, apps []no
 			notes = append(notes, fmt.Sprintf("The load is not known: %v.", err))
 		}
 	}
-	overrides := make(map[nomad.Target]nomad.AppOverride)
+	overrides := make(map[scaler.AppID]nomad.AppOverride)
 	listed, err := s.nomad.ListOverrides(ctx)
 	if err != nil {
 		notes = append(notes, fmt.Sprintf("Overrides are not known: %v.", err))
 	}
 	for _, o := range listed {
-		if overrides[o.Target] = o; o.Target.Job == "" {
-			notes = append(notes, fmt.Sprintf("%s in namespace %s: %v.", o.Path, o.Target.Namespace, o.Err))
+		if overrides[o.App] = o; o.App.Job == "" {
+			notes = append(notes, fmt.Sprintf("%s in namespace %s: %v.", o.Path, o.App.Namespace, o.Err))
 		}
 	}
-	targets := make([]nomad.Target, len(apps))
+	targets := make([]scaler.AppID, len(apps))
 	for i, app := range apps {
-		targets[i] = app.Target()
+		targets[i] = app.ID
 	}
 	statuses, errs := s.nomad.Statuses(ctx, targets)
 
@@ -139,7 +139,7 @@ func (s *session) printStatus(ctx context.Context, cmd *cobra.Command, apps []no
 func (s *session) status(app nomad.App, status nomad.Status, err error, loads map[string]gateway.FleetLoad, override *nomad.AppOverride) appStatus {
 	now := s.now()
 	a := appStatus{
-		App: app.Name(), Stopped: status.Stopped, Desired: status.Desired, Running: status.Running,
+		App: app.ID.String(), Stopped: status.Stopped, Desired: status.Desired, Running: status.Running,
 		LastAction: newActionStatus(status.History.LastAction),
 	}
 	if override != nil {

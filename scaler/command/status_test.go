@@ -23,11 +23,11 @@ func TestStatus(t *testing.T) {
 	g.load(register(t, agent, "idle", 50, scaler.Document{"min_instances": "0"}), 0)
 	full := register(t, agent, "full", 50, scaler.Document{"max_instances": "1", "metric": "concurrency"})
 	g.load(full, 3)
-	if _, err := ask(t, "override", "set", full.App(), "--max", "20", "--for", "1h"); err != nil {
+	if _, err := ask(t, "override", "set", full.App.String(), "--max", "20", "--for", "1h"); err != nil {
 		t.Fatal(err)
 	}
 	held := register(t, agent, "held", 50, scaler.Document{"metric": "custom", "target_per_instance": "5"}, func(b *nomad.Block) { b.Source, b.Query = "prometheus", "up" })
-	if _, err := ask(t, "override", "set", held.App(), "--hold", "--for", "1h"); err != nil {
+	if _, err := ask(t, "override", "set", held.App.String(), "--hold", "--for", "1h"); err != nil {
 		t.Fatal(err)
 	}
 
@@ -39,12 +39,12 @@ default/held/app  1  1  ?  held  held  hold until 12:00 UTC  none
 default/idle/app  0  0  0/min  now  at min_instances  none  none
 `, "status", "--gateway", g.URL)
 
-	apps := answer[[]object](t, "status", busy.App(), "--gateway", g.URL)
+	apps := answer[[]object](t, "status", busy.App.String(), "--gateway", g.URL)
 	if len(apps) != 1 {
 		t.Fatalf("%d apps, want one", len(apps))
 	}
 	fields(t, apps[0], object{
-		"app": busy.App(), "enabled": true, "stopped": false, "desired": 2.0, "running": 2.0, "metric": "requests_per_minute",
+		"app": busy.App.String(), "enabled": true, "stopped": false, "desired": 2.0, "running": 2.0, "metric": "requests_per_minute",
 		"load": 170.0, "min_instances": 1.0, "max_instances": 10.0, "buffer_instances": 0.0, "override": nil,
 	})
 	action, _ := apps[0]["last_action"].(object)
@@ -55,13 +55,13 @@ default/idle/app  0  0  0/min  now  at min_instances  none  none
 	if left, _ := down["in_seconds"].(float64); left < 500 || left > 600 {
 		t.Errorf("the next action down is %v, want what is left of 600 seconds", down)
 	}
-	if override := answer[[]object](t, "status", full.App(), "--gateway", g.URL)[0]["override"].(object); override["state"] != "in_force" || override["max_instances"] != 20.0 {
+	if override := answer[[]object](t, "status", full.App.String(), "--gateway", g.URL)[0]["override"].(object); override["state"] != "in_force" || override["max_instances"] != 20.0 {
 		t.Errorf("the override is %v, want max_instances 20 in force", override)
 	}
 
 	t.Run("says what is not known and why", func(t *testing.T) {
 		wrong := register(t, agent, "wrong", 50, nil)
-		job, err := agent.Client.ReadJob(t.Context(), "default", wrong.Job)
+		job, err := agent.Client.ReadJob(t.Context(), "default", wrong.App.Job)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ default/idle/app  0  0  ?  now  at min_instances  none  none
 
 The load is not known: finding the gateways: there is no service nomadscale-gateway-admin in namespace default.
 default/wrong/app: check load: max_instances = "many": must be a whole number from 1 to 1000000000.
-`, "status", wrong.App(), "default/idle/app")
+`, "status", wrong.App.String(), "default/idle/app")
 	})
 	refused(t, []string{"there is no app default/nowhere/app; nomadscale why default/nowhere/app says more"}, "status", "default/nowhere/app")
 	refused(t, []string{`--gateway "here": must be URLs such as`}, "status", "--gateway", "here")

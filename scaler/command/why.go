@@ -68,7 +68,7 @@ is null when nothing is decided.
 ` + nomadHelp,
 		Args: cobra.ExactArgs(1),
 		RunE: s.run(func(ctx context.Context, cmd *cobra.Command, args []string) error {
-			app, err := nomad.ParseTarget(args[0])
+			app, err := scaler.ParseAppID(args[0])
 			if err != nil {
 				return err
 			}
@@ -87,7 +87,7 @@ is null when nothing is decided.
 	return cmd
 }
 
-func (s *session) explain(ctx context.Context, app nomad.Target) (explanation, error) {
+func (s *session) explain(ctx context.Context, app scaler.AppID) (explanation, error) {
 	d, err := s.nomad.Describe(ctx, app)
 	if errors.Is(err, nomad.ErrNotFound) || errors.Is(err, nomad.ErrNoGroup) {
 		return explanation{}, fmt.Errorf("%w\nnomadscale status lists the apps, and nomad job status -namespace=%s the jobs", err, app.Namespace)
@@ -144,7 +144,7 @@ func (s *session) series(ctx context.Context, b nomad.Block) ([]scaler.Sample, e
 	if err != nil {
 		return nil, err
 	}
-	return gateways.Series(ctx, b.Policy.App(), b.Policy.Metric, b.QueryWindow())
+	return gateways.Series(ctx, b.Policy.App.String(), b.Policy.Metric, b.QueryWindow())
 }
 
 func (e *explanation) note(format string, args ...any) {
@@ -190,7 +190,7 @@ func (e *explanation) answer(d nomad.Description, decision scaler.Decision) {
 	switch {
 	case d.Status.Stopped:
 		e.Answer = fmt.Sprintf("%s is stopped, and a job that is stopped does not scale.", e.App)
-		e.note("Start it with: nomad job start -namespace=%s %s", d.Target.Namespace, d.Target.Job)
+		e.note("Start it with: nomad job start -namespace=%s %s", d.App.Namespace, d.App.Job)
 	case decision.Rule == scaler.RuleNoData && d.Block.Source != nomad.Driver:
 		e.Answer = fmt.Sprintf("%s is at %d, and only the autoscaler can tell why: the load is not asked here.", e.App, e.Desired)
 		e.note("The autoscaler logs every decision with its reason at log_level debug; the last action has one too.")
@@ -201,7 +201,7 @@ func (e *explanation) answer(d nomad.Description, decision scaler.Decision) {
 		e.Answer = fmt.Sprintf("%s stays at %d: %s.", e.App, e.Desired, decision.Reason())
 	case d.Deployment != nil:
 		e.Answer = fmt.Sprintf("%s is to go from %d to %d (%s), and waits: %v.", e.App, e.Desired, decision.Count, decision.Reason(), d.Deployment)
-		e.note("Look at the deployment with: nomad job deployments -namespace=%s %s", d.Target.Namespace, d.Target.Job)
+		e.note("Look at the deployment with: nomad job deployments -namespace=%s %s", d.App.Namespace, d.App.Job)
 	default:
 		e.Answer = fmt.Sprintf("%s is about to go from %d to %d: %s.", e.App, e.Desired, decision.Count, decision.Reason())
 		e.note("The autoscaler evaluates every %s. If it stays at %d for longer, the autoscaler's log says why.", scaler.FormatDuration(d.Block.EvaluationInterval), e.Desired)

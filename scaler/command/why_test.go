@@ -35,7 +35,7 @@ default/steady/app stays at 2: 85 requests a minute is 85 % of 1 instance; 2 ins
   next down    in 9m59s
   override     none
   last action  1 to 2, 1s ago, rule up: 85 requests a minute is 85 % of 1 instance; 2 instances called for (with 1 buffer)
-`, "why", p.App(), "--gateway", g.URL)
+`, "why", p.App.String(), "--gateway", g.URL)
 	})
 
 	t.Run("a cooldown holds it back", func(t *testing.T) {
@@ -55,11 +55,11 @@ default/cooling/app stays at 2: 500 requests a minute is 250 % of 2 instances, a
   next down    in 9m59s
   override     none
   last action  1 to 2, 1s ago, rule up: 500 requests a minute is 500 % of 1 instance, above 90 %; 6 instances called for, 2 for now by scale_up_step
-`, "why", p.App(), "--gateway", g.URL)
-		e := answer[object](t, "why", p.App(), "--gateway", g.URL)
+`, "why", p.App.String(), "--gateway", g.URL)
+		e := answer[object](t, "why", p.App.String(), "--gateway", g.URL)
 		decision := e["decision"].(object)
 		fields(t, decision, object{"rule": "hold", "direction": "none", "count": 2.0, "demand": 5.0, "utilisation": 2.5, "goal": 6.0, "target": 100.0, "scale_up_threshold": 0.9, "scale_down_threshold": 0.3})
-		fields(t, e, object{"app": p.App(), "desired": 2.0, "running": 2.0, "load": 500.0, "min_instances": 1.0, "max_instances": 10.0, "override": nil})
+		fields(t, e, object{"app": p.App.String(), "desired": 2.0, "running": 2.0, "load": 500.0, "min_instances": 1.0, "max_instances": 10.0, "override": nil})
 		if up := decision["up_cooldown_seconds"].(float64); up < 200 || up > 300 {
 			t.Errorf("%v seconds of the cooldown are left, want what is left of 300", up)
 		}
@@ -75,7 +75,7 @@ default/cooling/app stays at 2: 500 requests a minute is 250 % of 2 instances, a
 		agent.Register(t, job)
 		g.load(p, 10)
 		nomadtest.Eventually(t, soon, "the reason", func() bool {
-			e := answer[object](t, "why", p.App(), "--gateway", g.URL)
+			e := answer[object](t, "why", p.App.String(), "--gateway", g.URL)
 			notes := e["notes"].([]any)
 			return len(notes) > 0 && notes[0] == "Instances do not start: 1 instance cannot be placed: memory exhausted on 1 node."
 		})
@@ -99,13 +99,13 @@ default/growing/app is about to go from 1 to 2: 170 requests a minute is 170 % o
   last action  none
 
 The autoscaler evaluates every 10s. If it stays at 1 for longer, the autoscaler's log says why.
-`, "why", p.App(), "--gateway", g.URL)
+`, "why", p.App.String(), "--gateway", g.URL)
 	})
 
 	t.Run("an override holds it", func(t *testing.T) {
 		p := register(t, agent, "held", 50, nil)
 		g.load(p, 500)
-		if _, err := ask(t, "override", "set", p.App(), "--hold", "--for", "1h", "--by", "ada", "--reason", "launch"); err != nil {
+		if _, err := ask(t, "override", "set", p.App.String(), "--hold", "--for", "1h", "--by", "ada", "--reason", "launch"); err != nil {
 			t.Fatal(err)
 		}
 		prints(t, `
@@ -121,17 +121,17 @@ default/held/app stays at 1: held by an override until 12:00 UTC, set by ada: la
   next down    held
   override     hold until 12:00 UTC
   last action  none
-`, "why", p.App(), "--gateway", g.URL)
+`, "why", p.App.String(), "--gateway", g.URL)
 	})
 
 	t.Run("an override is ignored", func(t *testing.T) {
 		p := register(t, agent, "outgrown", 50, nil)
 		g.load(p, 10)
-		if _, err := ask(t, "override", "set", p.App(), "--max", "50", "--for", "1h"); err != nil {
+		if _, err := ask(t, "override", "set", p.App.String(), "--max", "50", "--for", "1h"); err != nil {
 			t.Fatal(err)
 		}
 		register(t, agent, "outgrown", 20, nil)
-		e := answer[object](t, "why", p.App(), "--gateway", g.URL)
+		e := answer[object](t, "why", p.App.String(), "--gateway", g.URL)
 		fields(t, e["override"].(object), object{"state": "ignored", "max_instances": 50.0, "error": `max_instances = "50": must be at most the max of the scaling block, which is 20`})
 		fields(t, e, object{"max_instances": 10.0})
 		said(t, e, `Its override is ignored: max_instances = "50": must be at most`)
@@ -140,13 +140,13 @@ default/held/app stays at 1: held by an override until 12:00 UTC, set by ada: la
 	t.Run("it is at zero", func(t *testing.T) {
 		p := register(t, agent, "zero", 50, scaler.Document{"min_instances": "0"})
 		g.load(p, 0)
-		fields(t, answer[object](t, "why", p.App(), "--gateway", g.URL), object{"answer": "default/zero/app stays at 0: at zero without load."})
+		fields(t, answer[object](t, "why", p.App.String(), "--gateway", g.URL), object{"answer": "default/zero/app stays at 0: at zero without load."})
 	})
 
 	t.Run("scaling is disabled", func(t *testing.T) {
 		p := register(t, agent, "disabled", 50, nil, func(b *nomad.Block) { b.Policy.Enabled = false })
 		g.load(p, 500)
-		e := answer[object](t, "why", p.App(), "--gateway", g.URL)
+		e := answer[object](t, "why", p.App.String(), "--gateway", g.URL)
 		fields(t, e, object{"answer": "default/disabled/app stays at 1: scaling is disabled.", "enabled": false})
 		said(t, e, "Enable it where the policy is declared")
 	})
@@ -154,10 +154,10 @@ default/held/app stays at 1: held by an override until 12:00 UTC, set by ada: la
 	t.Run("the job is stopped", func(t *testing.T) {
 		p := register(t, agent, "stopped", 50, nil)
 		g.load(p, 500)
-		if _, _, err := agent.API.Jobs().Deregister(p.Job, false, nil); err != nil {
+		if _, _, err := agent.API.Jobs().Deregister(p.App.Job, false, nil); err != nil {
 			t.Fatal(err)
 		}
-		e := answer[object](t, "why", p.App(), "--gateway", g.URL)
+		e := answer[object](t, "why", p.App.String(), "--gateway", g.URL)
 		fields(t, e, object{"answer": "default/stopped/app is stopped, and a job that is stopped does not scale.", "stopped": true})
 		said(t, e, "Start it with: nomad job start -namespace=default stopped")
 	})
@@ -214,26 +214,26 @@ default/alone/app stays at 1: the load is not known: missing, stale or not a num
 
 The load is not known here: finding the gateways: there is no service nomadscale-gateway-admin in namespace default.
 If the gateways cannot be reached from here alone, name them with --gateway; if from the autoscaler neither, nothing scales until they are back.
-`, "why", p.App())
+`, "why", p.App.String())
 		for load, gateway := range map[string]string{
 			"connection refused":                  "http://127.0.0.1:1",
 			"404 Not Found: there is no such app": g.URL,
 		} {
-			e := answer[object](t, "why", p.App(), "--gateway", gateway)
+			e := answer[object](t, "why", p.App.String(), "--gateway", gateway)
 			fields(t, e, object{"load": nil})
 			if why := e["load_error"].(string); !strings.Contains(why, load) {
 				t.Errorf("the load is not known because %q, want %q", why, load)
 			}
 		}
 		t.Setenv(gateway.AdminTokenVariable, "wrong")
-		if why := answer[object](t, "why", p.App(), "--gateway", g.URL)["load_error"].(string); !strings.Contains(why, "401 Unauthorized: the admin token is needed") {
+		if why := answer[object](t, "why", p.App.String(), "--gateway", g.URL)["load_error"].(string); !strings.Contains(why, "401 Unauthorized: the admin token is needed") {
 			t.Errorf("the load is not known because %q, want that the token is wrong", why)
 		}
 	})
 
 	t.Run("the load is another source's", func(t *testing.T) {
 		p := register(t, agent, "custom", 50, scaler.Document{"metric": "custom", "target_per_instance": "5"}, func(b *nomad.Block) { b.Source, b.Query = "prometheus", "up" })
-		e := answer[object](t, "why", p.App())
+		e := answer[object](t, "why", p.App.String())
 		fields(t, e, object{
 			"answer":     "default/custom/app is at 1, and only the autoscaler can tell why: the load is not asked here.",
 			"load_error": "it comes from the autoscaler's source prometheus, which is not asked here",
@@ -252,21 +252,21 @@ If the gateways cannot be reached from here alone, name them with --gateway; if 
 			job := nomadtest.Job(p)
 			job.Update = slow
 			if test.version != "" {
-				register(t, agent, p.Job, 50, scaler.Document{"min_instances": "2"})
+				register(t, agent, p.App.Job, 50, scaler.Document{"min_instances": "2"})
 				job.TaskGroups[0].Tasks[0].Env = map[string]string{"VERSION": test.version}
 			}
 			agent.Register(t, job)
 			g.load(p, 190)
 			var e object
 			nomadtest.Eventually(t, soon, "a deployment", func() bool {
-				e = answer[object](t, "why", p.App(), "--gateway", g.URL)
+				e = answer[object](t, "why", p.App.String(), "--gateway", g.URL)
 				return e["deployment"] != nil
 			})
-			want := p.App() + " is to go from 2 to 3 (190 requests a minute is 95 % of 2 instances, above 90 %; 3 instances called for), and waits: " + test.deployment
+			want := p.App.String() + " is to go from 2 to 3 (190 requests a minute is 95 % of 2 instances, above 90 %; 3 instances called for), and waits: " + test.deployment
 			if got := e["answer"].(string); !strings.HasPrefix(got, want) {
 				t.Errorf("the answer is %q, want %q", got, want)
 			}
-			said(t, e, "nomad job deployments -namespace=default "+p.Job)
+			said(t, e, "nomad job deployments -namespace=default "+p.App.Job)
 		})
 	}
 
@@ -278,7 +278,7 @@ If the gateways cannot be reached from here alone, name them with --gateway; if 
 func awaitRunning(t *testing.T, agent *nomadtest.Agent, p scaler.Policy) string {
 	t.Helper()
 	nomadtest.Eventually(t, soon, "a running instance", func() bool { return agent.Status(t, p).Running == 1 })
-	return p.App()
+	return p.App.String()
 }
 
 // said fails unless an explanation has a note with these words.

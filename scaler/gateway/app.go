@@ -85,11 +85,11 @@ func (source) IntN(n int) int { return rand.IntN(n) }
 
 func newApp(g *Gateway, n nomad.App) *app {
 	a := &app{
-		name:      n.Name(),
+		name:      n.ID.String(),
 		created:   n.Created,
 		gateway:   g,
-		log:       g.log.With("namespace", n.Namespace, "job", n.Job, "group", n.Group),
-		metrics:   g.metrics.of(n.Name()),
+		log:       g.log.With("namespace", n.ID.Namespace, "job", n.ID.Job, "group", n.ID.Group),
+		metrics:   g.metrics.of(n.ID.String()),
 		meter:     load.NewMeter(g.now(), load.Retention(scaler.Policy{})),
 		pool:      selection.NewPool(selection.New(scaler.SelectRandom, source{}), 0),
 		instances: make(map[string]*instance),

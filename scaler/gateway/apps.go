@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -48,7 +49,7 @@ func (s *apps) report(reported []nomad.App) {
 	defer s.mu.Unlock()
 	gone := maps.Clone(s.byName)
 	for _, n := range reported {
-		name := n.Name()
+		name := n.ID.String()
 		delete(gone, name)
 		a := s.byName[name]
 		if a == nil {
@@ -102,10 +103,10 @@ func (s *apps) Replace(all []nomad.Instance) {
 		if i.Gone && !i.Failed {
 			continue
 		}
-		if instances[i.App()] == nil {
-			instances[i.App()] = make(map[string]nomad.Instance)
+		if instances[i.App.String()] == nil {
+			instances[i.App.String()] = make(map[string]nomad.Instance)
 		}
-		instances[i.App()][i.ID] = i
+		instances[i.App.String()][i.ID] = i
 	}
 	s.instances = instances
 	for name, a := range s.byName {
@@ -121,7 +122,7 @@ func (s *apps) Replace(all []nomad.Instance) {
 func (s *apps) Update(i nomad.Instance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	name := i.App()
+	name := i.App.String()
 	group := s.instances[name]
 	switch {
 	case i.ModifyIndex < group[i.ID].ModifyIndex:
@@ -191,7 +192,7 @@ func (s *apps) evaluate(e nomad.Evaluation) {
 // block takes over what an evaluation says of a group, if no later one has taken
 // its place. The caller holds the mutex.
 func (s *apps) block(e nomad.Evaluation, group string) {
-	name := e.Namespace + "/" + e.Job + "/" + group
+	name := scaler.AppID{Namespace: e.Namespace, Job: e.Job, Group: group}.String()
 	known, now := s.unplaced[name], unplaced{}
 	switch why := e.Unplaced[group]; {
 	case why != "":

@@ -94,7 +94,7 @@ func TestInstancesStayWithoutNomad(t *testing.T) {
 func TestPolicyErrorsStayWithTheirApp(t *testing.T) {
 	g := newGateway(t)
 	good, other := declared(t, appName, scaler.Document{"max_instances": "7"}), declared(t, "default/other/web", nil)
-	broken := nomad.App{Namespace: good.Namespace, Job: good.Job, Group: good.Group, Err: errors.New(`max_instances = "many": must be a whole number`)}
+	broken := nomad.App{ID: good.ID, Err: errors.New(`max_instances = "many": must be a whole number`)}
 	g.declare(good, other)
 	g.apps.report([]nomad.App{broken, other})
 	status := g.apps.statuses()

@@ -119,7 +119,7 @@ func runGateway(addresses []string) error {
 		document["namespace"], document["job"], document["group"] = part[0], part[1], part[2]
 		p, parseErr := scaler.Parse(document)
 		err = errors.Join(err, parseErr)
-		return nomad.App{Namespace: part[0], Job: part[1], Group: part[2], Policy: p, Created: 1}
+		return nomad.App{ID: p.App, Policy: p, Created: 1}
 	}
 	apps := []nomad.App{
 		app(appName, scaler.Document{

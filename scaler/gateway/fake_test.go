@@ -40,14 +40,14 @@ func (f *fakeNomad) WatchOverrides(ctx context.Context, _ func([]nomad.AppOverri
 	<-ctx.Done()
 }
 
-func (f *fakeNomad) Status(context.Context, scaler.Policy) (nomad.Status, error) {
+func (f *fakeNomad) Status(context.Context, scaler.AppID) (nomad.Status, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.read++
 	return f.state, f.statusErr
 }
 
-func (f *fakeNomad) Scale(_ context.Context, _ scaler.Policy, _ nomad.Status, d scaler.Decision) error {
+func (f *fakeNomad) Scale(_ context.Context, _ scaler.AppID, _ nomad.Status, d scaler.Decision) error {
 	f.mu.Lock()
 	f.scaled = append(f.scaled, d.Count)
 	var err error
@@ -128,7 +128,7 @@ func policy(t testing.TB, app string, document scaler.Document) scaler.Policy {
 func declared(t testing.TB, app string, document scaler.Document) nomad.App {
 	t.Helper()
 	p := policy(t, app, document)
-	return nomad.App{Namespace: p.Namespace, Job: p.Job, Group: p.Group, Policy: p, Created: 1}
+	return nomad.App{ID: p.App, Policy: p, Created: 1}
 }
 
 // declare makes apps known to the gateway, and that there are no instances and no
@@ -143,7 +143,7 @@ func (g *Gateway) declare(apps ...nomad.App) {
 func allocation(app, id string, index int, address string) nomad.Instance {
 	name := strings.Split(app, "/")
 	return nomad.Instance{
-		ID: id, Namespace: name[0], Job: name[1], Group: name[2], Index: index, ModifyIndex: 1,
+		ID: id, App: scaler.AppID{Namespace: name[0], Job: name[1], Group: name[2]}, Index: index, ModifyIndex: 1,
 		Ports: []nomad.Port{{Label: "http", Address: address}},
 	}
 }

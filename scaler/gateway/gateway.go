@@ -87,8 +87,8 @@ type Nomad interface {
 	WatchApps(ctx context.Context, report func([]nomad.App), failed func(error))
 	WatchInstances(ctx context.Context, w nomad.InstanceWatcher)
 	WatchOverrides(ctx context.Context, report func([]nomad.AppOverride), failed func(error))
-	Status(ctx context.Context, p scaler.Policy) (nomad.Status, error)
-	Scale(ctx context.Context, p scaler.Policy, from nomad.Status, d scaler.Decision) error
+	Status(ctx context.Context, app scaler.AppID) (nomad.Status, error)
+	Scale(ctx context.Context, app scaler.AppID, from nomad.Status, d scaler.Decision) error
 	EndDelay(ctx context.Context, allocation string) error
 }
 
@@ -200,8 +200,8 @@ func New(config Config) (*Gateway, error) {
 }
 
 // ignored says what is wrong with an override; a zero target stands for all.
-func (g *Gateway) ignored(t nomad.Target, err error) {
-	if t == (nomad.Target{}) {
+func (g *Gateway) ignored(t scaler.AppID, err error) {
+	if t == (scaler.AppID{}) {
 		g.log.Warn("overrides cannot be read", "error", err)
 		return
 	}

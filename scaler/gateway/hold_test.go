@@ -268,7 +268,7 @@ func TestHoldRefusesWithoutHope(t *testing.T) {
 		"scaling is disabled": {func(g *Gateway) {
 			p := *g.apps.find(appName).policy.Load()
 			p.Enabled = false
-			g.declare(nomad.App{Namespace: p.Namespace, Job: p.Job, Group: p.Group, Policy: p})
+			g.declare(nomad.App{ID: p.App, Policy: p})
 		}, CauseNotStarted},
 		"the job is stopped": {func(g *Gateway) { g.config.Nomad.(*fakeNomad).state.Stopped = true }, CauseNotStarted},
 		"the token may not": {func(g *Gateway) {

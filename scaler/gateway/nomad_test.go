@@ -154,7 +154,7 @@ func (g realGateway) wantScaled(t *testing.T, job string, count int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	events := status.TaskGroups[p.Group].Events
+	events := status.TaskGroups[p.App.Group].Events
 	if last := g.agent.Status(t, p).History.LastAction; len(events) != 1 || last == nil || last.To != count {
 		t.Errorf("there were %d scaling events, the last being %+v, want one to %d", len(events), last, count)
 	}
@@ -277,7 +277,7 @@ func TestOnNomad(t *testing.T) {
 
 	t.Run("an override holds the app at zero", func(t *testing.T) {
 		url := g.start(t, "held", 0, scaler.Document{"min_instances": "0"})
-		target := nomad.Target{Namespace: "default", Job: "held", Group: "web"}
+		target := scaler.AppID{Namespace: "default", Job: "held", Group: "web"}
 		hold := &scaler.Override{Hold: true, ExpiresAt: time.Now().Add(time.Hour), By: "alice", Reason: "a migration"}
 		if _, err := agent.Client.SetOverride(t.Context(), target, hold, 0, time.Now()); err != nil {
 			t.Fatal(err)

@@ -28,7 +28,7 @@ func TestDecisionsFollowOverrides(t *testing.T) {
 	block := nomad.NewBlock(app.Policy)
 	block.Max = 10
 	g.overrides.Report([]nomad.AppOverride{{
-		Target:   nomad.TargetOf(app.Policy),
+		App:      app.Policy.App,
 		Override: &scaler.Override{MaxInstances: new(5), ExpiresAt: now.Add(time.Minute)},
 		Block:    block,
 	}})
@@ -45,7 +45,7 @@ func holdUntil(app nomad.App, until time.Time) nomad.AppOverride {
 	block := nomad.NewBlock(app.Policy)
 	block.Min, block.Max = 0, 10
 	return nomad.AppOverride{
-		Target:   nomad.TargetOf(app.Policy),
+		App:      app.Policy.App,
 		Override: &scaler.Override{Hold: true, ExpiresAt: until, By: "alice", Reason: "a migration"},
 		Block:    block,
 	}

@@ -87,7 +87,7 @@ func TestRouteRefuses(t *testing.T) {
 	g.declare()
 	check(http.StatusNotFound, CauseNoApp)
 	_, broken := scaler.Parse(scaler.Document{"max_instances": "many"})
-	g.declare(nomad.App{Namespace: "default", Job: "shop", Group: "web", Err: broken})
+	g.declare(nomad.App{ID: scaler.AppID{Namespace: "default", Job: "shop", Group: "web"}, Err: broken})
 	check(http.StatusServiceUnavailable, CausePolicyInvalid)
 	if reached {
 		t.Error("a request went on without an app")

@@ -164,7 +164,7 @@ func (a *app) raise(ctx context.Context, load float64) (pause time.Duration, don
 	if err := g.overrides.Wait(ctx); err != nil {
 		return a.fail(err), false
 	}
-	status, err := g.config.Nomad.Status(ctx, *p)
+	status, err := g.config.Nomad.Status(ctx, p.App)
 	if err != nil {
 		return a.fail(err), false
 	}
@@ -177,7 +177,7 @@ func (a *app) raise(ctx context.Context, load float64) (pause time.Duration, don
 	case d.Direction != scaler.Up:
 		return retryPause, false
 	}
-	err = g.config.Nomad.Scale(ctx, *p, status, d)
+	err = g.config.Nomad.Scale(ctx, p.App, status, d)
 	g.metrics.scaleCalls.WithLabelValues(a.name, result(err)).Inc()
 	if err != nil {
 		return a.fail(err), false

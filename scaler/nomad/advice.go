@@ -17,7 +17,7 @@ func Advise(job *api.Job, b Block) []scaler.Advice {
 		return nil
 	}
 	job = canonical(job)
-	group := job.LookupTaskGroup(b.Policy.Group)
+	group := job.LookupTaskGroup(b.Policy.App.Group)
 	if group == nil {
 		return nil
 	}

@@ -61,7 +61,7 @@ func TestAdviceOfUpdateBlocksIsTrue(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			p := nomadtest.Policy(t, "update-"+c.name, scaler.Document{"min_instances": "0"})
-			parsed, err := agent.Client.ParseJob(t.Context(), deployed(p.Job, c.app, c.other))
+			parsed, err := agent.Client.ParseJob(t.Context(), deployed(p.App.Job, c.app, c.other))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -81,12 +81,12 @@ func TestAdviceOfUpdateBlocksIsTrue(t *testing.T) {
 			parsed.TaskGroups[0].Scaling = nomad.NewBlock(p).Render()
 			agent.Register(t, parsed)
 			scale := func(count int) error {
-				_, _, err := agent.API.Jobs().Scale(p.Job, p.Group, &count, "", false, nil, nil)
+				_, _, err := agent.API.Jobs().Scale(p.App.Job, p.App.Group, &count, "", false, nil, nil)
 				return err
 			}
 			placed := func(count int) func() bool {
 				return func() bool {
-					allocations, _, err := agent.API.Jobs().Allocations(p.Job, false, nil)
+					allocations, _, err := agent.API.Jobs().Allocations(p.App.Job, false, nil)
 					return err == nil && len(allocations) == count+1
 				}
 			}

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/hashicorp/nomad/api"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
 // PlacedInstance is an instance and where it is.
@@ -19,7 +21,7 @@ type PlacedInstance struct {
 }
 
 // Instances lists the instances of an app that have not ended, by index.
-func (c *Client) Instances(ctx context.Context, t Target) ([]PlacedInstance, error) {
+func (c *Client) Instances(ctx context.Context, t scaler.AppID) ([]PlacedInstance, error) {
 	query := reading(ctx, t.Namespace)
 	query.Params = map[string]string{"resources": "true"}
 	query.Filter = fmt.Sprintf("JobID == %q and TaskGroup == %q", t.Job, t.Group)

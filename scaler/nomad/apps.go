@@ -13,8 +13,8 @@ import (
 
 // App is a group with a nomadscale policy.
 type App struct {
-	// Namespace, Job and Group name it, as the scaling block's target says.
-	Namespace, Job, Group string
+	// ID names it, as the scaling block's target says.
+	ID scaler.AppID
 	// Policy is its policy, unless Err says why there is none.
 	Policy scaler.Policy
 	// Err is what is wrong with the policy, or nil.
@@ -22,9 +22,6 @@ type App struct {
 	// Created orders apps by age: the older one has the lower number.
 	Created uint64
 }
-
-// Name is <namespace>/<job>/<group>.
-func (a App) Name() string { return a.Namespace + "/" + a.Job + "/" + a.Group }
 
 // retryPause is the time between two tries to reach Nomad.
 const retryPause = time.Second
@@ -121,7 +118,7 @@ func (w *appWatch) read(ctx context.Context, stub *api.ScalingPolicyListStub) (w
 	}
 	policy := watchedPolicy{
 		index: stub.ModifyIndex,
-		app:   App{Namespace: namespace, Job: stub.Target["Job"], Group: stub.Target["Group"], Created: stub.CreateIndex},
+		app:   App{ID: appOf(stub), Created: stub.CreateIndex},
 	}
 	parsed, err := ParseBlock(block)
 	switch {
@@ -129,12 +126,17 @@ func (w *appWatch) read(ctx context.Context, stub *api.ScalingPolicyListStub) (w
 		policy.foreign = true
 	case err != nil:
 		policy.app.Err = err
-	case parsed.Policy.App() != policy.app.Name():
-		policy.app.Err = fmt.Errorf("the policy names %s as its target, but stands in %s", parsed.Policy.App(), policy.app.Name())
+	case parsed.Policy.App != policy.app.ID:
+		policy.app.Err = fmt.Errorf("the policy names %s as its target, but stands in %s", parsed.Policy.App, policy.app.ID)
 	default:
 		policy.app.Policy = parsed.Policy
 	}
 	return policy, nil
+}
+
+// appOf is the group that a scaling policy of Nomad's targets.
+func appOf(stub *api.ScalingPolicyListStub) scaler.AppID {
+	return scaler.AppID{Namespace: stub.Target["Namespace"], Job: stub.Target["Job"], Group: stub.Target["Group"]}
 }
 
 func (w *appWatch) apps() []App {
@@ -148,16 +150,16 @@ func (w *appWatch) apps() []App {
 }
 
 // EnabledApps lists the apps whose policy is valid and enabled.
-func (c *Client) EnabledApps(ctx context.Context) ([]string, error) {
+func (c *Client) EnabledApps(ctx context.Context) ([]scaler.AppID, error) {
 	w := appWatch{client: c, policies: make(map[string]watchedPolicy)}
 	if _, err := w.next(ctx); err != nil {
 		return nil, err
 	}
-	var names []string
+	var enabled []scaler.AppID
 	for _, app := range w.apps() {
 		if app.Err == nil && app.Policy.Enabled {
-			names = append(names, app.Name())
+			enabled = append(enabled, app.ID)
 		}
 	}
-	return names, nil
+	return enabled, nil
 }

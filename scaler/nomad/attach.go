@@ -8,12 +8,14 @@ import (
 	"reflect"
 
 	"github.com/hashicorp/nomad/api"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
 // AttachedError tells that a group has a nomadscale policy already.
 type AttachedError struct {
 	// Target is the group.
-	Target Target
+	Target scaler.AppID
 	// Settings are what the policy says.
 	Settings Settings
 	// Rendered tells that the block stands as [Block.Render] writes it, and so
@@ -33,7 +35,7 @@ func (e *AttachedError) Error() string {
 // does, and an [*AttachedError]. With an error and a job, Nomad has taken the
 // block.
 func (c *Client) Attach(ctx context.Context, b Block) (Written, *api.ScalingPolicy, error) {
-	a, block := attachment{target: TargetOf(b.Policy)}, b.Render()
+	a, block := attachment{target: b.Policy.App}, b.Render()
 	a.choose = func(job *api.Job, again bool) (*api.ScalingPolicy, error) {
 		standing := scalingBlock(job, a.target.Group)
 		live, err := ReadSettings(job, a.target.Group)
@@ -54,7 +56,7 @@ func (c *Client) Attach(ctx context.Context, b Block) (Written, *api.ScalingPoli
 // one, or what the owner has put in the place of the policy. Check returns an
 // error when the policy in a live job must not be written over.
 func (c *Client) Reattach(ctx context.Context, b Block, former *api.ScalingPolicy, check func(live *api.Job) error) (Written, *api.ScalingPolicy, error) {
-	a, block := attachment{target: TargetOf(b.Policy), former: former}, b.Render()
+	a, block := attachment{target: b.Policy.App, former: former}, b.Render()
 	a.choose = func(job *api.Job, again bool) (*api.ScalingPolicy, error) {
 		standing := scalingBlock(job, a.target.Group)
 		if !hasPolicy(job, a.target.Group) {
@@ -71,7 +73,7 @@ func (c *Client) Reattach(ctx context.Context, b Block, former *api.ScalingPolic
 // Detach puts a former block back in the place of a policy, or takes the policy
 // out when there was none. A job or a group that is gone is no error, and a group
 // without a policy stays as it is.
-func (c *Client) Detach(ctx context.Context, t Target, former *api.ScalingPolicy) error {
+func (c *Client) Detach(ctx context.Context, t scaler.AppID, former *api.ScalingPolicy) error {
 	a := attachment{target: t, leaving: true}
 	a.choose = func(job *api.Job, _ bool) (*api.ScalingPolicy, error) {
 		if hasPolicy(job, t.Group) {
@@ -87,7 +89,7 @@ func (c *Client) Detach(ctx context.Context, t Target, former *api.ScalingPolicy
 // else owns.
 type attachment struct {
 	client *Client
-	target Target
+	target scaler.AppID
 	// choose is the block that the group is to have in a job, nil for none.
 	choose func(job *api.Job, again bool) (*api.ScalingPolicy, error)
 	// former is the owner's block.

@@ -67,7 +67,7 @@ func NewBlock(p scaler.Policy) Block {
 
 // Query is what the gateways are asked for a policy's load, as the autoscaler
 // passes it to the apm plugin.
-func Query(p scaler.Policy) string { return string(p.Metric) + " " + p.App() }
+func Query(p scaler.Policy) string { return string(p.Metric) + " " + p.App.String() }
 
 // Render writes the block as the autoscaler reads it. Its cooldowns are as good
 // as none, because the policy owns them: the autoscaler knows one for both

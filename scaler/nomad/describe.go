@@ -17,7 +17,7 @@ import (
 
 // Description is what Nomad tells of an app that explains its count.
 type Description struct {
-	Target Target
+	App scaler.AppID
 	// Block is the live scaling block, unless BlockErr says why there is none:
 	// [ErrNotFound] without a nomadscale policy, or the errors of [scaler.Parse].
 	Block    Block
@@ -35,8 +35,8 @@ type Description struct {
 
 // Describe reads all that explains the count of an app. It returns [ErrNotFound]
 // when there is no such job and [ErrNoGroup] when it has no such group.
-func (c *Client) Describe(ctx context.Context, t Target) (Description, error) {
-	d := Description{Target: t}
+func (c *Client) Describe(ctx context.Context, t scaler.AppID) (Description, error) {
+	d := Description{App: t}
 	job, err := c.ReadJob(ctx, t.Namespace, t.Job)
 	if err != nil {
 		return d, needs("read-job", t.Namespace, err)
@@ -44,7 +44,7 @@ func (c *Client) Describe(ctx context.Context, t Target) (Description, error) {
 	if d.Block, d.BlockErr = liveBlock(job, t); errors.Is(d.BlockErr, ErrNoGroup) {
 		return d, d.BlockErr
 	}
-	if d.Status, err = c.Status(ctx, t.policy()); err != nil {
+	if d.Status, err = c.Status(ctx, t); err != nil {
 		return d, err
 	}
 	switch override, err := c.Override(ctx, t); {
@@ -87,7 +87,7 @@ func (c *Client) inTheWay(ctx context.Context, job *api.Job, b Block) (reason, e
 // Block reads the live scaling block of an app. It returns [ErrNotFound] when
 // there is no such job or no nomadscale policy in it, [ErrNoGroup], or the errors
 // of [scaler.Parse].
-func (c *Client) Block(ctx context.Context, t Target) (Block, error) {
+func (c *Client) Block(ctx context.Context, t scaler.AppID) (Block, error) {
 	job, err := c.ReadJob(ctx, t.Namespace, t.Job)
 	if err != nil {
 		return Block{}, needs("read-job", t.Namespace, err)
@@ -95,7 +95,7 @@ func (c *Client) Block(ctx context.Context, t Target) (Block, error) {
 	return liveBlock(job, t)
 }
 
-func liveBlock(job *api.Job, t Target) (Block, error) {
+func liveBlock(job *api.Job, t scaler.AppID) (Block, error) {
 	if err := hasGroup(job, t); err != nil {
 		return Block{}, err
 	}
@@ -104,14 +104,14 @@ func liveBlock(job *api.Job, t Target) (Block, error) {
 		return Block{}, fmt.Errorf("a scaling block in group %s of job %s: %w", t.Group, t.Job, ErrNotFound)
 	}
 	block, err := ParseBlock(group.Scaling)
-	if err == nil && TargetOf(block.Policy) != t {
-		err = fmt.Errorf("the policy names %s as its target, but stands in %s", TargetOf(block.Policy), t)
+	if err == nil && block.Policy.App != t {
+		err = fmt.Errorf("the policy names %s as its target, but stands in %s", block.Policy.App, t)
 	}
 	return block, err
 }
 
 // hasGroup returns [ErrNoGroup] when a job does not have a target's group.
-func hasGroup(job *api.Job, t Target) error {
+func hasGroup(job *api.Job, t scaler.AppID) error {
 	if job.LookupTaskGroup(t.Group) == nil {
 		return fmt.Errorf("%w: job %s has no group %q; its groups are %s", ErrNoGroup, t.Job, t.Group, strings.Join(groupNames(job), ", "))
 	}
@@ -128,31 +128,23 @@ func (c *Client) Apps(ctx context.Context) ([]App, error) {
 		return nil, err
 	}
 	apps := w.apps()
-	slices.SortFunc(apps, func(a, b App) int { return strings.Compare(a.Name(), b.Name()) })
+	slices.SortFunc(apps, func(a, b App) int { return strings.Compare(a.ID.String(), b.ID.String()) })
 	return apps, nil
 }
-
-// policy stands for the target where only that matters of a policy.
-func (t Target) policy() scaler.Policy {
-	return scaler.Policy{Namespace: t.Namespace, Job: t.Job, Group: t.Group}
-}
-
-// Target is the app's group.
-func (a App) Target() Target { return Target{a.Namespace, a.Job, a.Group} }
 
 // statusReaders is how many statuses are read at once.
 const statusReaders = 8
 
 // Statuses reads the counts and histories of apps, with an error for each that
 // could not be read.
-func (c *Client) Statuses(ctx context.Context, targets []Target) ([]Status, []error) {
+func (c *Client) Statuses(ctx context.Context, targets []scaler.AppID) ([]Status, []error) {
 	all, errs := make([]Status, len(targets)), make([]error, len(targets))
 	turns := make(chan struct{}, statusReaders)
 	var readers sync.WaitGroup
 	for i, t := range targets {
 		turns <- struct{}{}
 		readers.Go(func() {
-			all[i], errs[i] = c.Status(ctx, t.policy())
+			all[i], errs[i] = c.Status(ctx, t)
 			<-turns
 		})
 	}
@@ -189,7 +181,7 @@ type EventDecision struct {
 
 // Events reads the scaling events of a group, newest first. It returns
 // [ErrNotFound] when there is no such job or group.
-func (c *Client) Events(ctx context.Context, t Target) ([]Event, error) {
+func (c *Client) Events(ctx context.Context, t scaler.AppID) ([]Event, error) {
 	job, _, err := c.api.Jobs().ScaleStatus(t.Job, reading(ctx, t.Namespace))
 	if err != nil {
 		return nil, explain(needs("read-job-scaling", t.Namespace, err), "reading the scaling events of %s", t)

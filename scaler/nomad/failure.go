@@ -8,11 +8,13 @@ import (
 	"strings"
 
 	"github.com/hashicorp/nomad/api"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
 // StartFailures lists what keeps instances of a group from starting, in Nomad's
 // words: that they cannot be placed, or what those met that Nomad has given up on.
-func (c *Client) StartFailures(ctx context.Context, t Target) ([]string, error) {
+func (c *Client) StartFailures(ctx context.Context, t scaler.AppID) ([]string, error) {
 	var why []string
 	evaluations, _, err := c.api.Jobs().Evaluations(t.Job, reading(ctx, t.Namespace))
 	if err != nil {
@@ -28,7 +30,7 @@ func (c *Client) StartFailures(ctx context.Context, t Target) ([]string, error) 
 		return nil, explain(needs("read-job", t.Namespace, err), "reading the instances of job %s", t.Job)
 	}
 	for _, a := range allocations {
-		if i := instance(a); i.Group == t.Group && i.Failed {
+		if i := instance(a); i.App.Group == t.Group && i.Failed {
 			why = append(why, i.Failure)
 		}
 	}

@@ -9,14 +9,16 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
 // Instance is an allocation of a group, as far as serving requests goes.
 type Instance struct {
 	// ID is the allocation's ID.
 	ID string
-	// Namespace, Job and Group name the app.
-	Namespace, Job, Group string
+	// App is the group that it belongs to.
+	App scaler.AppID
 	// Index is the allocation's index within the group. Nomad stops the
 	// highest first.
 	Index int
@@ -37,9 +39,6 @@ type Instance struct {
 	// ModifyIndex orders what is said of the same allocation.
 	ModifyIndex uint64
 }
-
-// App is <namespace>/<job>/<group>.
-func (i Instance) App() string { return i.Namespace + "/" + i.Job + "/" + i.Group }
 
 // Port is a labelled port of an allocation.
 type Port struct{ Label, Address string }
@@ -194,7 +193,7 @@ func stub(a *api.Allocation) *api.AllocationListStub {
 
 func instance(a *api.AllocationListStub) Instance {
 	i := Instance{
-		ID: a.ID, Namespace: a.Namespace, Job: a.JobID, Group: a.TaskGroup,
+		ID: a.ID, App: scaler.AppID{Namespace: a.Namespace, Job: a.JobID, Group: a.TaskGroup},
 		Index:       allocationIndex(a.Name),
 		Stopping:    a.DesiredStatus != api.AllocDesiredStatusRun,
 		ModifyIndex: a.ModifyIndex,

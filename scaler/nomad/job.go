@@ -253,7 +253,7 @@ func (d Declaration) verify(before, ours, live *api.Job) error {
 			return &ChangedError{Paths: slices.Sorted(maps.Keys(changed))}
 		}
 	}
-	if count, known := liveCount(live, d.Block.Policy.Group); !known || count < d.Block.Min || count > d.Block.Max {
+	if count, known := liveCount(live, d.Block.Policy.App.Group); !known || count < d.Block.Min || count > d.Block.Max {
 		return ErrConflict
 	}
 	return nil
@@ -320,7 +320,7 @@ func liveCount(live *api.Job, group string) (count int, known bool) {
 func (d Declaration) attach() (*api.Job, *api.TaskGroup) {
 	job := *d.Job
 	job.TaskGroups = copyGroups(d.Job.TaskGroups)
-	group := job.LookupTaskGroup(d.Block.Policy.Group)
+	group := job.LookupTaskGroup(d.Block.Policy.App.Group)
 	group.Scaling = d.Block.Render()
 	return &job, group
 }

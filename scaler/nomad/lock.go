@@ -22,7 +22,7 @@ import (
 // passLock sets the count by registering the job, and records the scaling event
 // that Nomad leaves out then. It returns an [ErrLocked] that says why when the
 // deployment is more than a change of the count.
-func (c *Client) passLock(ctx context.Context, job *api.Job, p scaler.Policy, change Change) error {
+func (c *Client) passLock(ctx context.Context, job *api.Job, app scaler.AppID, change Change) error {
 	if err := c.rollout(ctx, job); err != nil {
 		return err
 	}
@@ -30,9 +30,9 @@ func (c *Client) passLock(ctx context.Context, job *api.Job, p scaler.Policy, ch
 	if submission, err := c.submission(ctx, job); err == nil {
 		options.Submission = submission
 	}
-	job.LookupTaskGroup(p.Group).Count = &change.To
+	job.LookupTaskGroup(app.Group).Count = &change.To
 	job.VersionTag = nil // it stays with the version that it was given to
-	_, _, err := c.api.Jobs().RegisterOpts(job, options, writing(ctx, p.Namespace))
+	_, _, err := c.api.Jobs().RegisterOpts(job, options, writing(ctx, app.Namespace))
 	if status(err) == http.StatusForbidden {
 		// Without the right to register, the lock is waited for.
 		return fmt.Errorf("%w, and the token lacks the capability submit-job to pass it", ErrLocked)
@@ -42,7 +42,7 @@ func (c *Client) passLock(ctx context.Context, job *api.Job, p scaler.Policy, ch
 	}
 	meta := map[string]any{metaDesired: strconv.Itoa(change.From), metaCount: strconv.Itoa(change.To)}
 	maps.Copy(meta, change.Meta)
-	return c.Record(ctx, p, change.Reason, meta)
+	return c.Record(ctx, app, change.Reason, meta)
 }
 
 // rollout returns an [ErrLocked] that says why the job's deployment is to be

@@ -17,25 +17,6 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
-// Target names a group of a job.
-type Target struct{ Namespace, Job, Group string }
-
-// String is <namespace>/<job>/<group>.
-func (t Target) String() string { return t.Namespace + "/" + t.Job + "/" + t.Group }
-
-// TargetOf is the group that a policy scales.
-func TargetOf(p scaler.Policy) Target { return Target{p.Namespace, p.Job, p.Group} }
-
-// ParseTarget reads <namespace>/<job>/<group>. The job's ID may have slashes.
-func ParseTarget(name string) (Target, error) {
-	namespace, rest, _ := strings.Cut(name, "/")
-	slash := strings.LastIndexByte(rest, '/')
-	if namespace == "" || slash < 1 || slash == len(rest)-1 {
-		return Target{}, fmt.Errorf("%q: must be <namespace>/<job>/<group>", name)
-	}
-	return Target{Namespace: namespace, Job: rest[:slash], Group: rest[slash+1:]}, nil
-}
-
 // An override is one variable in the namespace of its app. Its items name the
 // job and the group, because its path cannot always.
 const (
@@ -51,7 +32,7 @@ const maxPath = 128
 // overridePath is where the override of a group is kept. A path may have only
 // some characters; ~ and two hexadecimal digits stand for each other byte. Names
 // that are too long are hashed.
-func overridePath(t Target) string {
+func overridePath(t scaler.AppID) string {
 	path := overridePrefix + encode(t.Job) + "/" + encode(t.Group)
 	if len(path) > maxPath {
 		sum := sha256.Sum256([]byte(t.Job + "/" + t.Group))
@@ -75,9 +56,9 @@ func encode(name string) string {
 
 // AppOverride is an override as Nomad keeps it.
 type AppOverride struct {
-	// Target is the app. Of a variable that does not name one, only the
-	// namespace is known.
-	Target Target
+	// App is the app that it is for. Of a variable that does not name one, only
+	// the namespace is known.
+	App scaler.AppID
 	// Path is where Nomad keeps it; that of all stands for those that cannot be
 	// read.
 	Path string
@@ -113,7 +94,7 @@ func (b Block) Bounds() scaler.Bounds { return scaler.Bounds{Min: b.Min, Max: b.
 
 // Override reads the override of an app and its live scaling block. It returns
 // [ErrNotFound] when the app has none.
-func (c *Client) Override(ctx context.Context, t Target) (AppOverride, error) {
+func (c *Client) Override(ctx context.Context, t scaler.AppID) (AppOverride, error) {
 	o, err := c.readOverride(ctx, t.Namespace, overridePath(t))
 	if err != nil {
 		return AppOverride{}, err
@@ -134,11 +115,11 @@ func (c *Client) readOverride(ctx context.Context, namespace, path string) (AppO
 		return AppOverride{}, explain(needsVariables("read", namespace, err), "reading override %s in namespace %s", path, namespace)
 	}
 	o := AppOverride{
-		Target: Target{Namespace: namespace, Job: variable.Items[itemJob], Group: variable.Items[itemGroup]},
-		Path:   path, ModifyIndex: variable.ModifyIndex,
+		App:  scaler.AppID{Namespace: namespace, Job: variable.Items[itemJob], Group: variable.Items[itemGroup]},
+		Path: path, ModifyIndex: variable.ModifyIndex,
 	}
-	if o.Err = checkItems(variable.Items); o.Err == nil && overridePath(o.Target) != path {
-		o.Err = fmt.Errorf("it is for %s, whose override is at %s", o.Target, overridePath(o.Target))
+	if o.Err = checkItems(variable.Items); o.Err == nil && overridePath(o.App) != path {
+		o.Err = fmt.Errorf("it is for %s, whose override is at %s", o.App, overridePath(o.App))
 	}
 	if o.Err == nil {
 		o.Override, o.Err = scaler.ParseOverride([]byte(variable.Items[itemOverride]))
@@ -160,12 +141,12 @@ func checkItems(items api.VariableItems) error {
 // scaling block, [ErrNotFound] when there is no such block, and [ErrConflict]
 // when the override has changed meanwhile; in all these cases nothing has
 // changed.
-func (c *Client) SetOverride(ctx context.Context, t Target, o *scaler.Override, index uint64, now time.Time) (uint64, error) {
+func (c *Client) SetOverride(ctx context.Context, t scaler.AppID, o *scaler.Override, index uint64, now time.Time) (uint64, error) {
 	set, err := c.setOverride(ctx, t, o, index, now)
 	return set, explain(err, "setting the override of %s", t)
 }
 
-func (c *Client) setOverride(ctx context.Context, t Target, o *scaler.Override, index uint64, now time.Time) (uint64, error) {
+func (c *Client) setOverride(ctx context.Context, t scaler.AppID, o *scaler.Override, index uint64, now time.Time) (uint64, error) {
 	block, err := c.Block(ctx, t)
 	if err != nil {
 		return 0, err
@@ -190,7 +171,7 @@ func (c *Client) setOverride(ctx context.Context, t Target, o *scaler.Override, 
 
 // ClearOverride removes the override of an app with that index. It returns
 // [ErrConflict] when it has changed meanwhile.
-func (c *Client) ClearOverride(ctx context.Context, t Target, index uint64) error {
+func (c *Client) ClearOverride(ctx context.Context, t scaler.AppID, index uint64) error {
 	_, err := c.api.Variables().CheckedDelete(overridePath(t), index, writing(ctx, t.Namespace))
 	return explain(conflict(needsVariables("destroy", t.Namespace, err)), "clearing the override of %s", t)
 }

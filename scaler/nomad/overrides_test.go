@@ -20,11 +20,11 @@ import (
 
 // wide is a job whose policy has the default bounds, 1 to 10, in a block from 0
 // to 50.
-func wide(t *testing.T, agent *nomadtest.Agent, job string) nomad.Target {
+func wide(t *testing.T, agent *nomadtest.Agent, job string) scaler.AppID {
 	t.Helper()
 	p := nomadtest.Policy(t, job, nil)
 	register(t, agent, p, 0, 50)
-	return nomad.TargetOf(p)
+	return p.App
 }
 
 func register(t *testing.T, agent *nomadtest.Agent, p scaler.Policy, low, high int) {
@@ -41,7 +41,7 @@ func most(n int) *scaler.Override {
 	return &scaler.Override{MaxInstances: &n, ExpiresAt: time.Now().Add(time.Hour).Truncate(time.Second).UTC(), Reason: "launch", By: "ada"}
 }
 
-func set(t *testing.T, agent *nomadtest.Agent, target nomad.Target, o *scaler.Override) {
+func set(t *testing.T, agent *nomadtest.Agent, target scaler.AppID, o *scaler.Override) {
 	t.Helper()
 	var index uint64
 	if old, err := agent.Client.Override(t.Context(), target); err == nil {
@@ -64,14 +64,14 @@ func TestOverrides(t *testing.T) {
 			if err != nil || read.Err != nil {
 				t.Fatal(err, read.Err)
 			}
-			if read.Target != target || read.Override.Changes() != "max 50" || read.Override.By != "ada" || read.Block.Max != 50 {
+			if read.App != target || read.Override.Changes() != "max 50" || read.Override.By != "ada" || read.Block.Max != 50 {
 				t.Errorf("what was read is %+v of %+v, want max 50 by ada in a block to 50", read.Override, read)
 			}
 			all, err := agent.Client.ListOverrides(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(all) != 1 || all[0].Target != target || all[0].Override.Changes() != "max 50" || all[0].Block.Max != 50 {
+			if len(all) != 1 || all[0].App != target || all[0].Override.Changes() != "max 50" || all[0].Block.Max != 50 {
 				t.Errorf("the list is %+v, want the override of %s", all, target)
 			}
 			if err := agent.Client.ClearOverride(t.Context(), target, read.ModifyIndex); err != nil {
@@ -115,15 +115,15 @@ func TestOverrides(t *testing.T) {
 			return o
 		}
 		for want, test := range map[string]struct {
-			target nomad.Target
+			target scaler.AppID
 			set    *scaler.Override
 		}{
 			`max_instances = "51": must be at most the max of the scaling block, which is 50`: {target, most(51)},
 			`expires_at = "": must be set: an override is for a time`:                         {target, expiring(time.Time{})},
 			`must be in the future`:                               {target, expiring(now)},
 			`must be at most 720h from now`:                       {target, expiring(now.Add(31 * 24 * time.Hour))},
-			`reading job nowhere in namespace default: not found`: {nomad.Target{Namespace: "default", Job: "nowhere", Group: "app"}, most(5)},
-			`job refused has no group "web"; its groups are app`:  {nomad.Target{Namespace: "default", Job: "refused", Group: "web"}, most(5)},
+			`reading job nowhere in namespace default: not found`: {scaler.AppID{Namespace: "default", Job: "nowhere", Group: "app"}, most(5)},
+			`job refused has no group "web"; its groups are app`:  {scaler.AppID{Namespace: "default", Job: "refused", Group: "web"}, most(5)},
 		} {
 			_, err := agent.Client.SetOverride(t.Context(), test.target, test.set, 0, now)
 			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "setting the override of "+test.target.String()) {
@@ -147,7 +147,7 @@ type watched struct {
 func watchOverrides(t *testing.T, client *nomad.Client) *watched {
 	t.Helper()
 	w := new(watched)
-	w.Overrides = nomad.NewOverrides(func(target nomad.Target, err error) {
+	w.Overrides = nomad.NewOverrides(func(target scaler.AppID, err error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.said = append(w.said, fmt.Sprintf("%s: %v", target, err))
@@ -169,13 +169,13 @@ func (w *watched) times(words string) int {
 }
 
 // max is the maximum that applies to an app with the default policy.
-func (w *watched) max(t *testing.T, target nomad.Target, at time.Time) int {
+func (w *watched) max(t *testing.T, target scaler.AppID, at time.Time) int {
 	t.Helper()
 	p := nomadtest.Policy(t, target.Job, nil)
 	return w.Apply(p, at).MaxInstances
 }
 
-func (w *watched) await(t *testing.T, target nomad.Target, want int) {
+func (w *watched) await(t *testing.T, target scaler.AppID, want int) {
 	t.Helper()
 	nomadtest.Eventually(t, soon, fmt.Sprintf("a maximum of %d", want), func() bool { return w.max(t, target, time.Now()) == want })
 }
@@ -304,7 +304,7 @@ func TestOverridesAreKnown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				o := nomad.NewOverrides(func(nomad.Target, error) {})
+				o := nomad.NewOverrides(func(scaler.AppID, error) {})
 				if o.Known() {
 					t.Error("known before anything was told")
 				}
@@ -402,24 +402,4 @@ func TestOverridesWithoutPermission(t *testing.T) {
 			t.Errorf("the maximum is %d, want 50", got)
 		}
 	})
-}
-
-func TestParseTarget(t *testing.T) {
-	for name, want := range map[string]nomad.Target{
-		"default/web/app":   {Namespace: "default", Job: "web", Group: "app"},
-		"prod/team/web/app": {Namespace: "prod", Job: "team/web", Group: "app"},
-		"default/web":       {},
-		"default//app":      {},
-		"/web/app":          {},
-		"default/web/":      {},
-		"":                  {},
-	} {
-		got, err := nomad.ParseTarget(name)
-		if got != want || (err == nil) != (want.Job != "") {
-			t.Errorf("%q is %+v, %v; want %+v", name, got, err, want)
-		}
-		if err != nil && !strings.Contains(err.Error(), "<namespace>/<job>/<group>") {
-			t.Errorf("%q: error %v does not say what is allowed", name, err)
-		}
-	}
 }

@@ -44,9 +44,9 @@ type overrideWatch struct {
 	variableIndex uint64
 	// policies are the scaling policies by target, blocks those of them that
 	// have been read.
-	policies    map[Target]*api.ScalingPolicyListStub
+	policies    map[scaler.AppID]*api.ScalingPolicyListStub
 	policyIndex uint64
-	blocks      map[Target]watchedBlock
+	blocks      map[scaler.AppID]watchedBlock
 	// denied are the namespaces whose overrides may not be read.
 	denied map[string]bool
 }
@@ -62,7 +62,7 @@ type watchedBlock struct {
 func newOverrideWatch(c *Client) *overrideWatch {
 	return &overrideWatch{
 		client:    c,
-		variables: make(map[variableKey]AppOverride), blocks: make(map[Target]watchedBlock), denied: make(map[string]bool),
+		variables: make(map[variableKey]AppOverride), blocks: make(map[scaler.AppID]watchedBlock), denied: make(map[string]bool),
 	}
 }
 
@@ -164,10 +164,10 @@ func (w *overrideWatch) listPolicies(ctx context.Context) error {
 	if err != nil {
 		return explain(needs("list-scaling-policies", "*", err), "listing scaling policies")
 	}
-	policies := make(map[Target]*api.ScalingPolicyListStub, len(stubs))
+	policies := make(map[scaler.AppID]*api.ScalingPolicyListStub, len(stubs))
 	namespaces := make(map[string]bool)
 	for _, stub := range stubs {
-		t := Target{Namespace: stub.Target["Namespace"], Job: stub.Target["Job"], Group: stub.Target["Group"]}
+		t := appOf(stub)
 		policies[t], namespaces[t.Namespace] = stub, true
 	}
 	w.mu.Lock()
@@ -176,7 +176,7 @@ func (w *overrideWatch) listPolicies(ctx context.Context) error {
 		return err
 	}
 	w.policies, w.policyIndex = policies, max(meta.LastIndex, 1)
-	maps.DeleteFunc(w.blocks, func(t Target, _ watchedBlock) bool { return policies[t] == nil })
+	maps.DeleteFunc(w.blocks, func(t scaler.AppID, _ watchedBlock) bool { return policies[t] == nil })
 	return nil
 }
 
@@ -206,7 +206,7 @@ func (w *overrideWatch) resolve(ctx context.Context) ([]AppOverride, error) {
 	for _, o := range w.variables {
 		if o.Err == nil {
 			var err error
-			if o.Block, o.Err, err = w.block(ctx, o.Target); err != nil {
+			if o.Block, o.Err, err = w.block(ctx, o.App); err != nil {
 				return nil, err
 			}
 		}
@@ -215,19 +215,19 @@ func (w *overrideWatch) resolve(ctx context.Context) ([]AppOverride, error) {
 	for namespace, denied := range w.denied {
 		if denied {
 			all = append(all, AppOverride{
-				Target: Target{Namespace: namespace}, Path: overridePrefix,
+				App: scaler.AppID{Namespace: namespace}, Path: overridePrefix,
 				Err: fmt.Errorf("%w: the token needs the capabilities list and read on the variables %s* in namespace %s", ErrDenied, overridePrefix, namespace),
 			})
 		}
 	}
 	slices.SortFunc(all, func(a, b AppOverride) int {
-		return cmp.Or(cmp.Compare(a.Target.String(), b.Target.String()), cmp.Compare(a.Path, b.Path))
+		return cmp.Or(cmp.Compare(a.App.String(), b.App.String()), cmp.Compare(a.Path, b.Path))
 	})
 	return all, nil
 }
 
 // block is the live scaling block of an app, or what is wrong with it.
-func (w *overrideWatch) block(ctx context.Context, t Target) (block Block, wrong, err error) {
+func (w *overrideWatch) block(ctx context.Context, t scaler.AppID) (block Block, wrong, err error) {
 	stub := w.policies[t]
 	if stub == nil {
 		return Block{}, fmt.Errorf("there is no scaling block of %s", t), nil
@@ -252,8 +252,8 @@ func (w *overrideWatch) block(ctx context.Context, t Target) (block Block, wrong
 // [Client.WatchOverrides] reports them: Report and Failed are for it. It is safe
 // for concurrent use.
 type Overrides struct {
-	ignored func(Target, error)
-	current atomic.Pointer[map[Target]*liveOverride]
+	ignored func(scaler.AppID, error)
+	current atomic.Pointer[map[scaler.AppID]*liveOverride]
 	// told is closed by first, or by failing after a while.
 	first, failing sync.Once
 	told           chan struct{}
@@ -271,9 +271,9 @@ type liveOverride struct {
 
 // NewOverrides returns overrides that know of none yet. What cannot be applied is
 // told to ignored, once for every change; a zero Target stands for all apps.
-func NewOverrides(ignored func(Target, error)) *Overrides {
+func NewOverrides(ignored func(scaler.AppID, error)) *Overrides {
 	o := &Overrides{ignored: ignored, told: make(chan struct{}), said: make(map[variableKey]string)}
-	o.current.Store(new(map[Target]*liveOverride))
+	o.current.Store(new(map[scaler.AppID]*liveOverride))
 	return o
 }
 
@@ -309,21 +309,21 @@ func (o *Overrides) Report(all []AppOverride) {
 	defer o.tell()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	before, current := *o.current.Load(), make(map[Target]*liveOverride, len(all))
+	before, current := *o.current.Load(), make(map[scaler.AppID]*liveOverride, len(all))
 	said := make(map[variableKey]string)
 	for _, reported := range all {
-		key := variableKey{reported.Target.Namespace, reported.Path}
+		key := variableKey{reported.App.Namespace, reported.Path}
 		if reported.Err == nil {
 			next := &liveOverride{AppOverride: reported}
-			if known := before[reported.Target]; known != nil && known.ModifyIndex == reported.ModifyIndex {
+			if known := before[reported.App]; known != nil && known.ModifyIndex == reported.ModifyIndex {
 				next.misfit.Store(known.misfit.Load())
 			}
-			current[reported.Target] = next
+			current[reported.App] = next
 			continue
 		}
 		said[key] = fmt.Sprintf("%s is ignored: %v", reported.Path, reported.Err)
 		if o.said[key] != said[key] {
-			o.ignored(reported.Target, errors.New(said[key]))
+			o.ignored(reported.App, errors.New(said[key]))
 		}
 	}
 	o.said = said
@@ -338,14 +338,14 @@ func (o *Overrides) Failed(err error) {
 	} else {
 		o.failing.Do(func() { time.AfterFunc(patience, o.tell) })
 	}
-	o.ignored(Target{}, fmt.Errorf("the overrides that are known stay in force until they expire, and no others: %w", err))
+	o.ignored(scaler.AppID{}, fmt.Errorf("the overrides that are known stay in force until they expire, and no others: %w", err))
 }
 
 func (o *Overrides) tell() { o.first.Do(func() { close(o.told) }) }
 
 // Apply returns a policy as its override changes it, or as it is.
 func (o *Overrides) Apply(p scaler.Policy, now time.Time) scaler.Policy {
-	live := (*o.current.Load())[TargetOf(p)]
+	live := (*o.current.Load())[p.App]
 	if live == nil {
 		return p
 	}
@@ -353,7 +353,7 @@ func (o *Overrides) Apply(p scaler.Policy, now time.Time) scaler.Policy {
 	if err != nil {
 		words := err.Error()
 		if said := live.misfit.Swap(&words); said == nil || *said != words {
-			o.ignored(live.Target, fmt.Errorf("the override %q is ignored: %w", live.Override.Changes(), err))
+			o.ignored(live.App, fmt.Errorf("the override %q is ignored: %w", live.Override.Changes(), err))
 		}
 	}
 	return changed

@@ -22,14 +22,14 @@ type Quotas struct {
 // agent's own. What Nomad does not say, be it for want of a right, is no advice.
 func (q *Quotas) Advise(ctx context.Context, c *Client, job *api.Job, b Block, region string) []scaler.Advice {
 	job = canonical(job)
-	group := job.LookupTaskGroup(b.Policy.Group)
+	group := job.LookupTaskGroup(b.Policy.App.Group)
 	if group == nil {
 		return nil
 	}
 	if region == "" {
 		region = *job.Region
 	}
-	spec := q.of(ctx, c, b.Policy.Namespace)
+	spec := q.of(ctx, c, b.Policy.App.Namespace)
 	limits := limitsIn(spec, region)
 	if limits == nil {
 		return nil
@@ -63,7 +63,7 @@ func (q *Quotas) Advise(ctx context.Context, c *Client, job *api.Job, b Block, r
 			Key:     "max_instances",
 			Summary: "max_instances is beyond the namespace's quota",
 			Reason: fmt.Sprintf("%d instances of group %s need %d %s (%s), and quota %s allows namespace %s %d: %d of them fit, when nothing else runs there.",
-				b.Policy.MaxInstances, *group.Name, each*b.Policy.MaxInstances, r.unit, r.what, spec.Name, b.Policy.Namespace, max(*r.limit, 0), fit),
+				b.Policy.MaxInstances, *group.Name, each*b.Policy.MaxInstances, r.unit, r.what, spec.Name, b.Policy.App.Namespace, max(*r.limit, 0), fit),
 			Remedy: remedy,
 		})
 	}

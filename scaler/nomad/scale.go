@@ -23,14 +23,14 @@ type Status struct {
 
 // Status reads the count and the history of a policy's group. It returns
 // [ErrNotFound] when there is no such job or group.
-func (c *Client) Status(ctx context.Context, p scaler.Policy) (Status, error) {
-	job, _, err := c.api.Jobs().ScaleStatus(p.Job, reading(ctx, p.Namespace))
+func (c *Client) Status(ctx context.Context, app scaler.AppID) (Status, error) {
+	job, _, err := c.api.Jobs().ScaleStatus(app.Job, reading(ctx, app.Namespace))
 	if err != nil {
-		return Status{}, explain(needs("read-job-scaling", p.Namespace, err), "reading the scale of %s", p.App())
+		return Status{}, explain(needs("read-job-scaling", app.Namespace, err), "reading the scale of %s", app)
 	}
-	group, ok := job.TaskGroups[p.Group]
+	group, ok := job.TaskGroups[app.Group]
 	if !ok {
-		return Status{}, fmt.Errorf("reading the scale of %s: the group: %w", p.App(), ErrNotFound)
+		return Status{}, fmt.Errorf("reading the scale of %s: the group: %w", app, ErrNotFound)
 	}
 	return Status{
 		Desired: group.Desired,
@@ -45,8 +45,8 @@ var ErrLocked = errors.New("a deployment is in the way")
 
 // Scale asks Nomad for the count of a decision that was made on a status. It
 // returns what [Client.SetCount] does.
-func (c *Client) Scale(ctx context.Context, p scaler.Policy, from Status, d scaler.Decision) error {
-	return c.SetCount(ctx, p, Change{From: from.Desired, To: d.Count, Reason: d.Reason(), Meta: Meta(d, from.History)})
+func (c *Client) Scale(ctx context.Context, app scaler.AppID, from Status, d scaler.Decision) error {
+	return c.SetCount(ctx, app, Change{From: from.Desired, To: d.Count, Reason: d.Reason(), Meta: Meta(d, from.History)})
 }
 
 // Change is a change of a group's count and what its scaling event says of it.
@@ -60,44 +60,44 @@ type Change struct {
 // the count is not what the change goes from, [ErrLocked] while a rollout is in
 // the way, and [ErrNotFound] when there is no such job or group; in all these
 // cases nothing has changed.
-func (c *Client) SetCount(ctx context.Context, p scaler.Policy, change Change) error {
-	return explain(c.setCount(ctx, p, change), "scaling %s from %d to %d", p.App(), change.From, change.To)
+func (c *Client) SetCount(ctx context.Context, app scaler.AppID, change Change) error {
+	return explain(c.setCount(ctx, app, change), "scaling %s from %d to %d", app, change.From, change.To)
 }
 
 // setCount reads the job first: the index to compare with is the job's own, and
 // what Nomad calls JobModifyIndex in the scale status is another one.
-func (c *Client) setCount(ctx context.Context, p scaler.Policy, change Change) error {
-	job, _, err := c.api.Jobs().Info(p.Job, reading(ctx, p.Namespace))
+func (c *Client) setCount(ctx context.Context, app scaler.AppID, change Change) error {
+	job, _, err := c.api.Jobs().Info(app.Job, reading(ctx, app.Namespace))
 	if err != nil {
-		return needs("read-job", p.Namespace, err)
+		return needs("read-job", app.Namespace, err)
 	}
-	group := job.LookupTaskGroup(p.Group)
+	group := job.LookupTaskGroup(app.Group)
 	if group == nil {
 		return ErrNotFound
 	}
 	if *group.Count != change.From {
 		return ErrConflict
 	}
-	request := change.request(p)
+	request := change.request(app)
 	request.Count, request.JobModifyIndex = new(int64(change.To)), *job.JobModifyIndex
-	_, _, err = c.api.Jobs().ScaleWithRequest(p.Job, request, writing(ctx, p.Namespace))
+	_, _, err = c.api.Jobs().ScaleWithRequest(app.Job, request, writing(ctx, app.Namespace))
 	if err = refusal(err); errors.Is(err, ErrLocked) {
-		return c.passLock(ctx, job, p, change)
+		return c.passLock(ctx, job, app, change)
 	}
-	return needs("scale-job", p.Namespace, err)
+	return needs("scale-job", app.Namespace, err)
 }
 
 // Record leaves a scaling event that changes nothing.
-func (c *Client) Record(ctx context.Context, p scaler.Policy, reason string, meta map[string]any) error {
+func (c *Client) Record(ctx context.Context, app scaler.AppID, reason string, meta map[string]any) error {
 	change := Change{Reason: reason, Meta: meta}
-	_, _, err := c.api.Jobs().ScaleWithRequest(p.Job, change.request(p), writing(ctx, p.Namespace))
-	return explain(needs("scale-job", p.Namespace, err), "recording a scaling event of %s", p.App())
+	_, _, err := c.api.Jobs().ScaleWithRequest(app.Job, change.request(app), writing(ctx, app.Namespace))
+	return explain(needs("scale-job", app.Namespace, err), "recording a scaling event of %s", app)
 }
 
 // request is the change without its count.
-func (ch Change) request(p scaler.Policy) *api.ScalingRequest {
+func (ch Change) request(app scaler.AppID) *api.ScalingRequest {
 	return &api.ScalingRequest{
-		Target:  map[string]string{"Job": p.Job, "Group": p.Group},
+		Target:  map[string]string{"Job": app.Job, "Group": app.Group},
 		Message: ch.Reason,
 		Meta:    ch.Meta,
 	}

@@ -24,7 +24,7 @@ func TestScale(t *testing.T) {
 		agent.Register(t, nomadtest.Job(p))
 		before := agent.Status(t, p)
 		decision := up(before, 3)
-		if err := agent.Client.Scale(t.Context(), p, before, decision); err != nil {
+		if err := agent.Client.Scale(t.Context(), p.App, before, decision); err != nil {
 			t.Fatal(err)
 		}
 		after := agent.Status(t, p)
@@ -44,10 +44,10 @@ func TestScale(t *testing.T) {
 		p := nomadtest.Policy(t, "conflict", scaler.Document{"max_instances": "5"})
 		agent.Register(t, nomadtest.Job(p))
 		before := agent.Status(t, p)
-		if err := agent.Client.Scale(t.Context(), p, before, up(before, 2)); err != nil {
+		if err := agent.Client.Scale(t.Context(), p.App, before, up(before, 2)); err != nil {
 			t.Fatal(err)
 		}
-		err := agent.Client.Scale(t.Context(), p, before, up(before, 5))
+		err := agent.Client.Scale(t.Context(), p.App, before, up(before, 5))
 		if !errors.Is(err, nomad.ErrConflict) {
 			t.Errorf("error %v, want ErrConflict", err)
 		}
@@ -65,7 +65,7 @@ func TestScale(t *testing.T) {
 		// More changes than Nomad keeps versions.
 		for count := 2; count <= 12; count++ {
 			before := agent.Status(t, p)
-			if err := agent.Client.Scale(t.Context(), p, before, up(before, count)); err != nil {
+			if err := agent.Client.Scale(t.Context(), p.App, before, up(before, count)); err != nil {
 				t.Fatal(err)
 			}
 			after := agent.Status(t, p)
@@ -102,7 +102,7 @@ func TestScale(t *testing.T) {
 			agent.Register(t, job)
 			awaitDeployment(t, agent, p)
 			before := agent.Status(t, p)
-			err := agent.Client.Scale(t.Context(), p, before, up(before, count+1))
+			err := agent.Client.Scale(t.Context(), p.App, before, up(before, count+1))
 			if !errors.Is(err, nomad.ErrLocked) {
 				t.Errorf("error %v, want ErrLocked", err)
 			}
@@ -113,7 +113,7 @@ func TestScale(t *testing.T) {
 	}
 
 	t.Run("knows no job of that name", func(t *testing.T) {
-		_, err := agent.Client.Status(t.Context(), nomadtest.Policy(t, "nowhere", nil))
+		_, err := agent.Client.Status(t.Context(), nomadtest.Policy(t, "nowhere", nil).App)
 		if !errors.Is(err, nomad.ErrNotFound) {
 			t.Errorf("error %v, want ErrNotFound", err)
 		}
@@ -134,11 +134,11 @@ func slowUpdate() *api.UpdateStrategy {
 func awaitDeployment(t *testing.T, agent *nomadtest.Agent, p scaler.Policy) {
 	t.Helper()
 	nomadtest.Eventually(t, soon, "a deployment", func() bool {
-		job, _, err := agent.API.Jobs().Info(p.Job, nil)
+		job, _, err := agent.API.Jobs().Info(p.App.Job, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		deployment, _, err := agent.API.Jobs().LatestDeployment(p.Job, nil)
+		deployment, _, err := agent.API.Jobs().LatestDeployment(p.App.Job, nil)
 		return err == nil && deployment != nil && deployment.JobVersion == *job.Version && deployment.Status == api.DeploymentStatusRunning
 	})
 }

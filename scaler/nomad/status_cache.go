@@ -71,38 +71,38 @@ func NewStatusCache(c *Client) *StatusCache {
 }
 
 // Status returns what [Client.Status] does, and whether it was kept from before.
-func (c *StatusCache) Status(ctx context.Context, p scaler.Policy) (status Status, kept bool, err error) {
-	if status, ok := c.kept(p); ok {
+func (c *StatusCache) Status(ctx context.Context, app scaler.AppID) (status Status, kept bool, err error) {
+	if status, ok := c.kept(app); ok {
 		return status, true, nil
 	}
-	status, err = c.Read(ctx, p)
+	status, err = c.Read(ctx, app)
 	return status, false, err
 }
 
 // Read asks Nomad, whatever is kept.
-func (c *StatusCache) Read(ctx context.Context, p scaler.Policy) (Status, error) {
+func (c *StatusCache) Read(ctx context.Context, app scaler.AppID) (Status, error) {
 	begun := time.Now()
-	status, err := c.client.Status(ctx, p)
+	status, err := c.client.Status(ctx, app)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	job := c.job(p.Namespace, p.Job)
-	delete(job.groups, p.Group)
+	job := c.job(app.Namespace, app.Job)
+	delete(job.groups, app.Group)
 	settled := begun.Add(-settleTime)
 	switch {
 	case err != nil, c.opened.IsZero():
-	case !c.namespaces[p.Namespace]:
+	case !c.namespaces[app.Namespace]:
 		c.missed = true
 	case job.changed.Before(settled) && c.opened.Before(settled):
-		job.groups[p.Group] = cachedStatus{status, begun.Add(maxAge/2 + rand.N(maxAge/2))}
+		job.groups[app.Group] = cachedStatus{status, begun.Add(maxAge/2 + rand.N(maxAge/2))}
 	}
 	return status, err
 }
 
 // Forget drops what is kept of a policy's job, for it is being changed.
-func (c *StatusCache) Forget(p scaler.Policy) {
+func (c *StatusCache) Forget(app scaler.AppID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.forget(p.Namespace, p.Job)
+	c.forget(app.Namespace, app.Job)
 }
 
 func (c *StatusCache) forget(namespace, job string) {
@@ -111,10 +111,10 @@ func (c *StatusCache) forget(namespace, job string) {
 	clear(j.groups)
 }
 
-func (c *StatusCache) kept(p scaler.Policy) (Status, bool) {
+func (c *StatusCache) kept(app scaler.AppID) (Status, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	status, ok := c.job(p.Namespace, p.Job).groups[p.Group]
+	status, ok := c.job(app.Namespace, app.Job).groups[app.Group]
 	return status.Status, ok && time.Now().Before(status.until)
 }
 

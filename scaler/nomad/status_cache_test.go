@@ -58,7 +58,7 @@ func (f *failures) all() []error {
 // kept tells whether the cache answers from what it has kept.
 func kept(t *testing.T, cache *nomad.StatusCache, p scaler.Policy) bool {
 	t.Helper()
-	_, kept, err := cache.Status(t.Context(), p)
+	_, kept, err := cache.Status(t.Context(), p.App)
 	return err == nil && kept
 }
 
@@ -86,7 +86,7 @@ func TestStatusCacheSeesEveryChange(t *testing.T) {
 	sees := func(t *testing.T, p scaler.Policy, fits func(nomad.Status, error) bool) {
 		t.Helper()
 		nomadtest.Eventually(t, 2*time.Second, "the change", func() bool {
-			status, _, err := cache.Status(t.Context(), p)
+			status, _, err := cache.Status(t.Context(), p.App)
 			return fits(status, err)
 		})
 	}
@@ -94,7 +94,7 @@ func TestStatusCacheSeesEveryChange(t *testing.T) {
 	t.Run("a scale", func(t *testing.T) {
 		p := apps["scaled"]
 		before := agent.Status(t, p)
-		if err := agent.Client.Scale(t.Context(), p, before, scaler.Decision{Desired: 1, Count: 3, Rule: scaler.RuleUp}); err != nil {
+		if err := agent.Client.Scale(t.Context(), p.App, before, scaler.Decision{Desired: 1, Count: 3, Rule: scaler.RuleUp}); err != nil {
 			t.Fatal(err)
 		}
 		sees(t, p, func(status nomad.Status, err error) bool {
@@ -116,31 +116,31 @@ func TestStatusCacheSeesEveryChange(t *testing.T) {
 	})
 	t.Run("a stop", func(t *testing.T) {
 		p := apps["stopped"]
-		if _, _, err := agent.API.Jobs().Deregister(p.Job, false, nil); err != nil {
+		if _, _, err := agent.API.Jobs().Deregister(p.App.Job, false, nil); err != nil {
 			t.Fatal(err)
 		}
 		sees(t, p, func(status nomad.Status, err error) bool { return err == nil && status.Stopped })
 	})
 	t.Run("a purge", func(t *testing.T) {
 		p := apps["purged"]
-		if _, _, err := agent.API.Jobs().Deregister(p.Job, true, nil); err != nil {
+		if _, _, err := agent.API.Jobs().Deregister(p.App.Job, true, nil); err != nil {
 			t.Fatal(err)
 		}
 		sees(t, p, func(_ nomad.Status, err error) bool { return errors.Is(err, nomad.ErrNotFound) })
 	})
 	t.Run("one's own", func(t *testing.T) {
-		cache.Forget(apps["own"])
+		cache.Forget(apps["own"].App)
 		if kept(t, cache, apps["own"]) {
 			t.Error("the status is kept while its job is being changed")
 		}
 	})
 	t.Run("a note, which makes no event, is nothing to decide by", func(t *testing.T) {
 		p := apps["noted"]
-		before, _, err := cache.Status(t.Context(), p)
+		before, _, err := cache.Status(t.Context(), p.App)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := agent.Client.Record(t.Context(), p, "a dry run", nomad.Meta(scaler.Decision{Desired: 1, Count: 2}, before.History)); err != nil {
+		if err := agent.Client.Record(t.Context(), p.App, "a dry run", nomad.Meta(scaler.Decision{Desired: 1, Count: 2}, before.History)); err != nil {
 			t.Fatal(err)
 		}
 		if after := agent.Status(t, p); after.Desired != before.Desired || after.History != before.History {
@@ -174,7 +174,7 @@ func TestStatusCacheSurvivesNomadsRestart(t *testing.T) {
 
 	agent.Kill()
 	nomadtest.Eventually(t, 2*time.Second, "an error while Nomad is down", func() bool {
-		_, _, err := cache.Status(t.Context(), p)
+		_, _, err := cache.Status(t.Context(), p.App)
 		return err != nil
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -182,7 +182,7 @@ func TestStatusCacheSurvivesNomadsRestart(t *testing.T) {
 	if err := agent.Restart(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := cache.Status(t.Context(), p); err != nil {
+	if _, _, err := cache.Status(t.Context(), p.App); err != nil {
 		t.Errorf("error %v after the restart", err)
 	}
 	nomadtest.Eventually(t, untilKept, "a kept status after the restart", func() bool { return kept(t, cache, p) })
@@ -213,7 +213,7 @@ func TestStatusCacheWithoutEvents(t *testing.T) {
 	if err := failed.all()[0]; !strings.Contains(err.Error(), "read-job") {
 		t.Errorf("error %v, want one that names the capability", err)
 	}
-	status, kept, err := cache.Status(t.Context(), p)
+	status, kept, err := cache.Status(t.Context(), p.App)
 	if err != nil || kept || status.Desired != 1 {
 		t.Errorf("the status is %+v, kept: %t, %v; want the one that Nomad has", status, kept, err)
 	}
@@ -306,7 +306,7 @@ func TestStatusCacheKeepsForAWhile(t *testing.T) {
 		p := nomadtest.Policy(t, "web", nil)
 		ask := func(want int, wantKept bool) {
 			t.Helper()
-			status, kept, err := cache.Status(t.Context(), p)
+			status, kept, err := cache.Status(t.Context(), p.App)
 			if err != nil || status.Desired != want || kept != wantKept {
 				t.Errorf("the count is %d, kept: %t, %v; want %d, kept: %t", status.Desired, kept, err, want, wantKept)
 			}
@@ -341,7 +341,7 @@ func TestStatusCacheKeepsForAWhile(t *testing.T) {
 
 		// What is to change a count is read, and known from then on.
 		s.count.Store(4)
-		if status, err := cache.Read(t.Context(), p); err != nil || status.Desired != 4 {
+		if status, err := cache.Read(t.Context(), p.App); err != nil || status.Desired != 4 {
 			t.Errorf("the count is %d, %v; want 4", status.Desired, err)
 		}
 		ask(4, true)

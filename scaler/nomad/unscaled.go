@@ -6,16 +6,18 @@ import (
 	"iter"
 
 	"github.com/hashicorp/nomad/api"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
 // Unscaled yields the groups that could be given a policy and have no scaling
 // block: those of the service jobs of a namespace that are not stopped, or of
 // all namespaces for "*". Each job is read when it is its turn. An error ends it.
-func (c *Client) Unscaled(ctx context.Context, namespace string) iter.Seq2[Target, error] {
-	return func(yield func(Target, error) bool) {
+func (c *Client) Unscaled(ctx context.Context, namespace string) iter.Seq2[scaler.AppID, error] {
+	return func(yield func(scaler.AppID, error) bool) {
 		stubs, _, err := c.api.Jobs().List(reading(ctx, namespace))
 		if err != nil {
-			yield(Target{}, explain(needs("list-jobs", namespace, err), "listing jobs"))
+			yield(scaler.AppID{}, explain(needs("list-jobs", namespace, err), "listing jobs"))
 			return
 		}
 		for _, stub := range stubs {
@@ -27,11 +29,11 @@ func (c *Client) Unscaled(ctx context.Context, namespace string) iter.Seq2[Targe
 				continue
 			}
 			if err != nil {
-				yield(Target{}, err)
+				yield(scaler.AppID{}, err)
 				return
 			}
 			for _, group := range job.TaskGroups {
-				if CheckScalable(job, *group.Name) == nil && !yield(Target{stub.Namespace, stub.ID, *group.Name}, nil) {
+				if CheckScalable(job, *group.Name) == nil && !yield(scaler.AppID{Namespace: stub.Namespace, Job: stub.ID, Group: *group.Name}, nil) {
 					return
 				}
 			}

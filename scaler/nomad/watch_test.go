@@ -42,7 +42,7 @@ func TestWatchApps(t *testing.T) {
 			defer mutex.Unlock()
 			clear(apps)
 			for _, app := range all {
-				apps[app.Name()] = app
+				apps[app.ID.String()] = app
 			}
 		}, func(err error) { t.Error(err) })
 	})
@@ -88,22 +88,22 @@ func TestWatchInstances(t *testing.T) {
 	watch(t, func(ctx context.Context) { agent.Client.WatchInstances(ctx, w) })
 
 	nomadtest.Eventually(t, soon, "the first instance with an address", func() bool {
-		all := w.of(p.App())
+		all := w.of(p.App.String())
 		return len(all) == 1 && all[0].Address("http") != "" && all[0].Address("") == all[0].Address("http") && all[0].Address("other") == ""
 	})
 	status := agent.Status(t, p)
-	if err := agent.Client.Scale(t.Context(), p, status, scaler.Decision{Desired: 1, Count: 3}); err != nil {
+	if err := agent.Client.Scale(t.Context(), p.App, status, scaler.Decision{Desired: 1, Count: 3}); err != nil {
 		t.Fatal(err)
 	}
 	nomadtest.Eventually(t, soon, "three instances, by index", func() bool {
-		return slices.Equal(w.indexes(p.App(), false), []int{0, 1, 2})
+		return slices.Equal(w.indexes(p.App.String(), false), []int{0, 1, 2})
 	})
 	status = agent.Status(t, p)
-	if err := agent.Client.Scale(t.Context(), p, status, scaler.Decision{Desired: 3, Count: 2}); err != nil {
+	if err := agent.Client.Scale(t.Context(), p.App, status, scaler.Decision{Desired: 3, Count: 2}); err != nil {
 		t.Fatal(err)
 	}
 	nomadtest.Eventually(t, soon, "the highest index stopping", func() bool {
-		return slices.Equal(w.indexes(p.App(), true), []int{2})
+		return slices.Equal(w.indexes(p.App.String(), true), []int{2})
 	})
 }
 
@@ -114,7 +114,7 @@ func TestWatchInstancesOfANewNamespace(t *testing.T) {
 	watch(t, func(ctx context.Context) { agent.Client.WatchInstances(ctx, w) })
 	p := nomadtest.Policy(t, "early", nil)
 	agent.Register(t, nomadtest.Job(p))
-	nomadtest.Eventually(t, soon, "the instance of a namespace that was there", func() bool { return len(w.of(p.App())) == 1 })
+	nomadtest.Eventually(t, soon, "the instance of a namespace that was there", func() bool { return len(w.of(p.App.String())) == 1 })
 
 	if _, err := agent.API.Namespaces().Register(&api.Namespace{Name: "team"}, nil); err != nil {
 		t.Fatal(err)
@@ -122,7 +122,7 @@ func TestWatchInstancesOfANewNamespace(t *testing.T) {
 	p = nomadtest.Policy(t, "late", scaler.Document{"namespace": "team"})
 	agent.Register(t, nomadtest.Job(p))
 	registered := time.Now()
-	nomadtest.Eventually(t, soon, "the instance of a new namespace", func() bool { return len(w.of(p.App())) == 1 })
+	nomadtest.Eventually(t, soon, "the instance of a new namespace", func() bool { return len(w.of(p.App.String())) == 1 })
 	t.Logf("the instance was seen after %s", time.Since(registered))
 }
 
@@ -170,7 +170,7 @@ func (r *recorder) of(app string) []nomad.Instance {
 	defer r.mutex.Unlock()
 	var all []nomad.Instance
 	for _, i := range r.instances {
-		if i.App() == app && !i.Gone {
+		if i.App.String() == app && !i.Gone {
 			all = append(all, i)
 		}
 	}

@@ -26,7 +26,7 @@ func TestNothingIsLeft(t *testing.T) {
 		p := nomadtest.Policy(t, "stubborn", nil)
 		agent.Register(t, nomadtest.Job(p, "/bin/sh", "-c", "trap '' INT TERM; while true; do sleep 1; done"))
 		nomadtest.Eventually(t, 30*time.Second, "a running task", func() bool { return agent.Status(t, p).Running == 1 })
-		if _, _, err := agent.API.Jobs().Deregister(p.Job, true, nil); err != nil {
+		if _, _, err := agent.API.Jobs().Deregister(p.App.Job, true, nil); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -38,11 +38,11 @@ func Job(p scaler.Policy, command ...string) *api.Job {
 	task := api.NewTask("app", "raw_exec").Require(&api.Resources{CPU: new(20), MemoryMB: new(16)})
 	task.Config = map[string]any{"command": command[0], "args": command[1:]}
 	task.KillTimeout = new(time.Second)
-	group := api.NewTaskGroup(p.Group, p.MinInstances).AddTask(task)
+	group := api.NewTaskGroup(p.App.Group, p.MinInstances).AddTask(task)
 	group.Networks = []*api.NetworkResource{{DynamicPorts: []api.Port{{Label: "http"}}}}
 	group.Scaling = nomad.NewBlock(p).Render()
-	job := api.NewServiceJob(p.Job, p.Job, "global", 50).AddTaskGroup(group)
-	job.Namespace = &p.Namespace
+	job := api.NewServiceJob(p.App.Job, p.App.Job, "global", 50).AddTaskGroup(group)
+	job.Namespace = &p.App.Namespace
 	// Without deployments a change of the count follows another at once.
 	job.Update = &api.UpdateStrategy{MaxParallel: new(0)}
 	return job
@@ -79,7 +79,7 @@ func (a *Agent) Submit(file string, variables map[string]string) error {
 // Status reads the count and the history of a policy's group.
 func (a *Agent) Status(t testing.TB, p scaler.Policy) nomad.Status {
 	t.Helper()
-	status, err := a.Client.Status(t.Context(), p)
+	status, err := a.Client.Status(t.Context(), p.App)
 	if err != nil {
 		t.Fatal(err)
 	}
