@@ -16,7 +16,7 @@ import (
 	agent "github.com/hashicorp/nomad-autoscaler/sdk/helper/nomad"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/load"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
@@ -39,7 +39,7 @@ type APM struct {
 	log      hclog.Logger
 	now      func() time.Time
 	http     *http.Client
-	gateways atomic.Pointer[gateway.SeriesCache]
+	gateways atomic.Pointer[api.SeriesCache]
 }
 
 // NewAPM returns an APM that has no configuration yet.
@@ -56,14 +56,14 @@ func (a *APM) SetConfig(config map[string]string) error {
 	if err != nil {
 		return clean(err)
 	}
-	addresses, err := gateway.ParseAddresses(config[keyGateways])
+	addresses, err := api.ParseAddresses(config[keyGateways])
 	if err != nil {
 		return clean(fmt.Errorf("%s = %w", keyGateways, err))
 	}
-	a.gateways.Store(gateway.NewSeriesCache(&gateway.Fleet{
-		Client:    client,
+	a.gateways.Store(api.NewSeriesCache(&api.Client{
+		Services:  client,
 		Addresses: addresses,
-		Service:   orDefault(config[keyGatewayService], gateway.AdminService),
+		Service:   orDefault(config[keyGatewayService], api.AdminService),
 		Namespace: orDefault(config[keyGatewayNamespace], defaultNamespace),
 		Token:     config[keyGatewayToken],
 		HTTP:      a.http,
@@ -122,10 +122,11 @@ func (a *APM) QueryMultiple(string, sdk.TimeRange) ([]sdk.TimestampedMetrics, er
 }
 
 // parseQuery reads a query. The job's ID may have slashes.
-func parseQuery(query string) (scaler.Metric, string, error) {
-	metric, app, _ := strings.Cut(query, " ")
-	if m := scaler.Metric(metric); m != scaler.RequestsPerMinute && m != scaler.Concurrency || strings.Count(app, "/") < 2 {
-		return "", "", fmt.Errorf("query %q: must be %s or %s, a space and <namespace>/<job>/<group>", query, scaler.RequestsPerMinute, scaler.Concurrency)
+func parseQuery(query string) (scaler.Metric, scaler.AppID, error) {
+	metric, name, _ := strings.Cut(query, " ")
+	app, err := scaler.ParseAppID(name)
+	if m := scaler.Metric(metric); m != scaler.RequestsPerMinute && m != scaler.Concurrency || err != nil {
+		return "", scaler.AppID{}, fmt.Errorf("query %q: must be %s or %s, a space and <namespace>/<job>/<group>", query, scaler.RequestsPerMinute, scaler.Concurrency)
 	}
 	return scaler.Metric(metric), app, nil
 }

@@ -30,8 +30,12 @@ func TestParseQuery(t *testing.T) {
 		"":                                    {},
 	} {
 		metric, app, err := parseQuery(query)
-		if metric != want.metric || app != want.app || (err == nil) != (want.app != "") {
-			t.Errorf("%q is %q of %q, %v; want %q of %q", query, metric, app, err, want.metric, want.app)
+		name := ""
+		if err == nil {
+			name = app.String()
+		}
+		if metric != want.metric || name != want.app || (err == nil) != (want.app != "") {
+			t.Errorf("%q is %q of %q, %v; want %q of %q", query, metric, name, err, want.metric, want.app)
 		}
 		if err != nil && !strings.Contains(err.Error(), "<namespace>/<job>/<group>") {
 			t.Errorf("%q: error %v does not say what is allowed", query, err)
@@ -43,7 +47,7 @@ func FuzzParseQuery(f *testing.F) {
 	f.Add("requests_per_minute default/web/app")
 	f.Fuzz(func(t *testing.T, query string) {
 		metric, app, err := parseQuery(query)
-		if err == nil && query != string(metric)+" "+app {
+		if err == nil && query != string(metric)+" "+app.String() {
 			t.Errorf("%q became %q of %q", query, metric, app)
 		}
 	})

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/load"
 )
 
@@ -21,11 +21,11 @@ type loadServer struct {
 	server  *http.Server
 
 	mutex sync.Mutex
-	loads map[string]float64
+	loads map[scaler.AppID]float64
 }
 
 func startGateway(t testing.TB) *loadServer {
-	s := &loadServer{address: "127.0.0.1:0", loads: make(map[string]float64)}
+	s := &loadServer{address: "127.0.0.1:0", loads: make(map[scaler.AppID]float64)}
 	s.start(t)
 	t.Cleanup(s.stop)
 	return s
@@ -53,7 +53,7 @@ func (s *loadServer) stop() { _ = s.server.Close() }
 func (s *loadServer) load(p scaler.Policy, value float64) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	s.loads[p.App.String()] = value
+	s.loads[p.App] = value
 }
 
 func (s *loadServer) serve(w http.ResponseWriter, r *http.Request) {
@@ -63,12 +63,12 @@ func (s *loadServer) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := time.Now()
-	byLoad := make(map[float64]*gateway.SharedSeries)
+	byLoad := make(map[float64]*api.SharedSeries)
 	s.mutex.Lock()
 	for app, value := range s.loads {
 		shared := byLoad[value]
 		if shared == nil {
-			shared = new(gateway.SharedSeries)
+			shared = new(api.SharedSeries)
 			for at := now.Add(-window); !at.After(now); at = at.Add(load.GridStep) {
 				shared.Series = append(shared.Series, scaler.Sample{Time: at, Value: value})
 			}
@@ -78,7 +78,7 @@ func (s *loadServer) serve(w http.ResponseWriter, r *http.Request) {
 		shared.Apps = append(shared.Apps, app)
 	}
 	s.mutex.Unlock()
-	report := gateway.LoadReport{Gateway: s.address, Now: now}
+	report := api.LoadReport{Gateway: s.address, Now: now}
 	for _, shared := range byLoad {
 		report.Shared = append(report.Shared, *shared)
 	}

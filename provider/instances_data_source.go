@@ -13,7 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -70,7 +70,7 @@ func (d *instancesDataSource) ValidateConfig(ctx context.Context, req datasource
 
 // parseAddress reads the URL of one admin listener.
 func parseAddress(text types.String) (string, error) {
-	addresses, err := gateway.ParseAddresses(text.ValueString())
+	addresses, err := api.ParseAddresses(text.ValueString())
 	if err != nil || len(addresses) != 1 {
 		return "", &scaler.ValueError{Key: "gateways", Value: text.ValueString(), Allowed: "a URL"}
 	}
@@ -108,10 +108,10 @@ func (d *instancesDataSource) Read(ctx context.Context, req datasource.ReadReque
 }
 
 // fleet is where the load is asked for.
-func (m instancesModel) fleet(client *nomad.Client) *gateway.Fleet {
-	f := &gateway.Fleet{
-		Client: client, Service: gateway.AdminService, Namespace: "default",
-		Token: os.Getenv(gateway.AdminTokenVariable), HTTP: &http.Client{Timeout: gateway.AskTimeout},
+func (m instancesModel) fleet(client *nomad.Client) *api.Client {
+	f := &api.Client{
+		Services: client, Service: api.AdminService, Namespace: "default",
+		Token: os.Getenv(api.AdminTokenVariable), HTTP: &http.Client{Timeout: api.LookTimeout},
 	}
 	for to, value := range map[*string]types.String{&f.Service: m.GatewayService, &f.Namespace: m.GatewayNamespace, &f.Token: m.GatewayToken} {
 		if !value.IsNull() {
@@ -127,9 +127,9 @@ func (m instancesModel) fleet(client *nomad.Client) *gateway.Fleet {
 }
 
 // ask asks every gateway for an app.
-func ask(ctx context.Context, f *gateway.Fleet, t scaler.AppID) (o fleetView) {
-	var loads map[string]gateway.FleetLoad
-	if o.apps, o.err = f.Statuses(ctx, t.String()); o.err == nil {
+func ask(ctx context.Context, f *api.Client, t scaler.AppID) (o fleetView) {
+	var loads map[scaler.AppID]api.TotalLoad
+	if o.apps, o.err = f.Statuses(ctx, t); o.err == nil {
 		loads, o.err = f.Loads(ctx)
 	}
 	if o.err != nil {
@@ -137,7 +137,7 @@ func ask(ctx context.Context, f *gateway.Fleet, t scaler.AppID) (o fleetView) {
 		return o
 	}
 	var known bool
-	if o.load, known = loads[t.String()]; !known {
+	if o.load, known = loads[t]; !known {
 		o.err = errors.New("a gateway does not know the load of " + t.String())
 	}
 	return o

@@ -18,6 +18,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -132,10 +133,10 @@ func TestInstances(t *testing.T) {
 			}
 		})
 	}
-	fleet := &gateway.Fleet{Addresses: []string{"http://" + first.AdminAddress(), "http://" + second.AdminAddress()}, Token: "secret"}
+	fleet := &api.Client{Addresses: []string{"http://" + first.AdminAddress(), "http://" + second.AdminAddress()}, Token: "secret"}
 	busy := make(map[string]int)
 	nomadtest.Eventually(t, 30*time.Second, "three requests at instances that are all ready", func() bool {
-		statuses, err := fleet.Statuses(t.Context(), p.App.String())
+		statuses, err := fleet.Statuses(t.Context(), p.App)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +146,7 @@ func TestInstances(t *testing.T) {
 			for _, i := range status.Instances {
 				busy[i.ID] += i.InFlight
 				sum += i.InFlight
-				if i.State == gateway.Ready {
+				if i.State == api.Ready {
 					ready++
 				}
 			}
@@ -249,7 +250,7 @@ func TestInstanceOfAKeyIsTheGateways(t *testing.T) {
 	p, ids := answering(t, "instances-hash", 3, scaler.Document{"service_selection_mode": "hash", "hash_key": "header:X-User"})
 	g := runGateway(t, "")
 	nomadtest.Eventually(t, 30*time.Second, "ready instances", func() bool {
-		statuses, err := (&gateway.Fleet{Addresses: []string{"http://" + g.AdminAddress()}}).Statuses(t.Context(), p.App.String())
+		statuses, err := (&api.Client{Addresses: []string{"http://" + g.AdminAddress()}}).Statuses(t.Context(), p.App)
 		return err == nil && statuses[0].Running == len(ids)
 	})
 	var steps []resource.TestStep

@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/selection"
 )
@@ -63,7 +63,7 @@ func instancesSchema() schema.Schema {
 			},
 			"gateway_service": schema.StringAttribute{
 				Optional: true, Validators: notEmpty,
-				MarkdownDescription: "The Nomad service by which the gateways' admin listeners are found. Default: `" + gateway.AdminService + "`.",
+				MarkdownDescription: "The Nomad service by which the gateways' admin listeners are found. Default: `" + api.AdminService + "`.",
 			},
 			"gateway_namespace": schema.StringAttribute{
 				Optional: true, Validators: notEmpty,
@@ -71,7 +71,7 @@ func instancesSchema() schema.Schema {
 			},
 			"gateway_token": schema.StringAttribute{
 				Optional: true, Sensitive: true,
-				MarkdownDescription: "The bearer token of the gateways' admin listeners. Default: the variable `" + gateway.AdminTokenVariable + "`.",
+				MarkdownDescription: "The bearer token of the gateways' admin listeners. Default: the variable `" + api.AdminTokenVariable + "`.",
 			},
 			"instances": schema.ListNestedAttribute{
 				Computed: true, MarkdownDescription: "The instances that have not ended, by their `index`.",
@@ -101,18 +101,18 @@ func instancesSchema() schema.Schema {
 
 // fleetView is what gateways say of an app.
 type fleetView struct {
-	apps []gateway.AppStatus
-	load gateway.FleetLoad
+	apps []api.AppStatus
+	load api.TotalLoad
 	err  error
 }
 
 // instance is what the gateways say of one, together. One that a gateway does not
 // list yet is starting there.
-func (o fleetView) instance(i nomad.PlacedInstance) (state gateway.State, inFlight int, wrong string) {
-	state = gateway.Ready
+func (o fleetView) instance(i nomad.PlacedInstance) (state api.State, inFlight int, wrong string) {
+	state = api.Ready
 	for _, app := range o.apps {
-		seen := gateway.InstanceStatus{State: gateway.Starting}
-		if n := slices.IndexFunc(app.Instances, func(s gateway.InstanceStatus) bool { return s.ID == i.ID }); n >= 0 {
+		seen := api.InstanceStatus{State: api.Starting}
+		if n := slices.IndexFunc(app.Instances, func(s api.InstanceStatus) bool { return s.ID == i.ID }); n >= 0 {
 			seen = app.Instances[n]
 		}
 		inFlight += seen.InFlight
@@ -124,16 +124,16 @@ func (o fleetView) instance(i nomad.PlacedInstance) (state gateway.State, inFlig
 		}
 	}
 	if i.Stopping {
-		state = gateway.Draining
+		state = api.Draining
 	}
 	return state, inFlight, wrong
 }
 
 // states are those of an instance; of two gateways, the later one counts.
-var states = []gateway.State{gateway.Ready, gateway.Starting, gateway.Ejected, gateway.Draining}
+var states = []api.State{api.Ready, api.Starting, api.Ejected, api.Draining}
 
 // stateRunning is the state of an instance of which only Nomad tells.
-const stateRunning gateway.State = "running"
+const stateRunning api.State = "running"
 
 // fill shows the instances, and what the mode would choose of them.
 func (m *instancesModel) fill(all []nomad.PlacedInstance, o fleetView, p scaler.Policy) {
@@ -155,12 +155,12 @@ func (m *instancesModel) fill(all []nomad.PlacedInstance, o fleetView, p scaler.
 		case i.Running:
 			state = stateRunning
 		default:
-			state = gateway.Starting
+			state = api.Starting
 		}
 		shown.State = types.StringValue(string(state))
 		m.Instances[n] = shown
 		slot := pool.Add(i.ID, i.Index, "")
-		pool.SetReady(i.ID, state == gateway.Ready || state == stateRunning)
+		pool.SetReady(i.ID, state == api.Ready || state == stateRunning)
 		pool.SetDraining(i.ID, i.Stopping)
 		pool.SetElsewhere(slot, inFlight)
 		pool.SetReserved(slot, inFlight)

@@ -6,7 +6,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -40,10 +40,10 @@ func (c *cluster) line(ctx context.Context, now time.Time) (string, bool) {
 
 // loadNow is the app's load as the gateway tells it.
 func (c *cluster) loadNow(ctx context.Context) string {
-	var report gateway.LoadReport
+	var report api.LoadReport
 	if err := nomadtest.Get(ctx, c.Admin+"/v1/load?app="+c.policy.App.String(), &report); err != nil {
 		return "load unknown"
 	}
-	now := report.Apps[c.policy.App.String()]
+	now := report.Apps[c.policy.App]
 	return fmt.Sprintf("%4d requests a minute  %2d in flight", now.RequestsPerMinute, now.Concurrency)
 }

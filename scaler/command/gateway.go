@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -21,7 +22,7 @@ const flushTimeout = 5 * time.Second
 
 func gatewayCommand(version string) *cobra.Command {
 	var config gateway.Config
-	var peers gateway.Fleet
+	var peers api.Client
 	var addresses string
 	var level slog.Level
 	cmd := &cobra.Command{
@@ -38,7 +39,7 @@ Any number of gateways share their load every second, so that limits, rates and
 min_load hold over all of them. They find each other by the Nomad service of
 their admin listeners, or by a list.
 
-If ` + gateway.AdminTokenVariable + ` is set, the admin listener asks for it as a bearer token,
+If ` + api.AdminTokenVariable + ` is set, the admin listener asks for it as a bearer token,
 and the gateway sends it to the others.
 
 If OTEL_EXPORTER_OTLP_ENDPOINT is set, each request is a span that is sent there,
@@ -47,7 +48,7 @@ by OTLP over HTTP; the other OTEL_* variables choose the sampler, headers and mo
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config.Log = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 			var err error
-			if peers.Addresses, err = gateway.ParseAddresses(addresses); err != nil {
+			if peers.Addresses, err = api.ParseAddresses(addresses); err != nil {
 				return fmt.Errorf("--peers = %w", err)
 			}
 			return runGateway(cmd.Context(), version, config, peers)
@@ -66,7 +67,7 @@ by OTLP over HTTP; the other OTEL_* variables choose the sampler, headers and mo
 	flags.DurationVar(&config.ShutdownDelay, "shutdown-delay", 0, "how long to go on taking requests when the gateway is stopped, while /readyz answers 503 and load balancers notice")
 	flags.DurationVar(&config.DrainTimeout, "drain-timeout", 0, "how long requests may take to end when the gateway is stopped (default 5m)")
 	flags.BoolVar(&config.EndDelays, "end-shutdown-delays", false, "end an instance's shutdown_delay when its last request at any gateway has ended; for instances that are reached in no other way")
-	flags.StringVar(&peers.Service, "peer-service", gateway.AdminService, "Nomad service by which gateways find each other; empty for a gateway that is alone")
+	flags.StringVar(&peers.Service, "peer-service", api.AdminService, "Nomad service by which gateways find each other; empty for a gateway that is alone")
 	flags.StringVar(&peers.Namespace, "peer-namespace", cmp.Or(os.Getenv("NOMAD_NAMESPACE"), "default"), "namespace of that service")
 	flags.StringVar(&addresses, "peers", "", "URLs of the gateways' admin listeners, separated by commas, instead of the service")
 	flags.BoolVar(&config.TrustForwarded, "trust-forwarded", false, "take over the X-Forwarded-* headers of requests; for a gateway that only a proxy can reach")
@@ -75,7 +76,7 @@ by OTLP over HTTP; the other OTEL_* variables choose the sampler, headers and mo
 	return cmd
 }
 
-func runGateway(ctx context.Context, version string, config gateway.Config, peers gateway.Fleet) error {
+func runGateway(ctx context.Context, version string, config gateway.Config, peers api.Client) error {
 	fitMemory()
 	client, err := nomad.New(nomad.DefaultConfig())
 	if err != nil {
@@ -83,9 +84,9 @@ func runGateway(ctx context.Context, version string, config gateway.Config, peer
 	}
 	config.Nomad = client
 	config.ID = os.Getenv("NOMAD_ALLOC_ID")
-	config.AdminToken = os.Getenv(gateway.AdminTokenVariable)
+	config.AdminToken = os.Getenv(api.AdminTokenVariable)
 	if peers.Service != "" || len(peers.Addresses) > 0 {
-		peers.Client, peers.Token, peers.HTTP = client, config.AdminToken, &http.Client{Transport: nomad.Transport()}
+		peers.Services, peers.Token, peers.HTTP = client, config.AdminToken, &http.Client{Transport: nomad.Transport()}
 		config.Peers = &peers
 	}
 	var flush func(context.Context) error

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -42,7 +42,7 @@ func sessionCommands(now func() time.Time) []*cobra.Command {
 const nomadHelp = `Nomad's address and token are those of the NOMAD_* variables.`
 
 const gatewayHelp = `The load is asked of every gateway, found by the Nomad service of its admin
-listener or named by --gateway. If ` + gateway.AdminTokenVariable + ` is set, it is sent
+listener or named by --gateway. If ` + api.AdminTokenVariable + ` is set, it is sent
 as the bearer token.`
 
 func (s *session) jsonFlag(cmd *cobra.Command) {
@@ -52,7 +52,7 @@ func (s *session) jsonFlag(cmd *cobra.Command) {
 func (s *session) gatewayFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&s.gateways, "gateway", "", "URLs of the gateways' admin listeners, separated by commas")
-	flags.StringVar(&s.service, "gateway-service", gateway.AdminService, "Nomad service by which the gateways are found")
+	flags.StringVar(&s.service, "gateway-service", api.AdminService, "Nomad service by which the gateways are found")
 	flags.StringVar(&s.namespace, "gateway-namespace", "default", "namespace of that service")
 }
 
@@ -84,13 +84,13 @@ func (s *session) advise(err error) error {
 }
 
 // load is where the load of apps is asked for.
-func (s *session) load() (*gateway.Fleet, error) {
-	addresses, err := gateway.ParseAddresses(s.gateways)
+func (s *session) load() (*api.Client, error) {
+	addresses, err := api.ParseAddresses(s.gateways)
 	if err != nil {
 		return nil, fmt.Errorf("--gateway %w", err)
 	}
-	return &gateway.Fleet{
-		Client: s.nomad, Addresses: addresses, Service: s.service, Namespace: s.namespace,
-		Token: os.Getenv(gateway.AdminTokenVariable), HTTP: &http.Client{Timeout: gateway.AskTimeout},
+	return &api.Client{
+		Services: s.nomad, Addresses: addresses, Service: s.service, Namespace: s.namespace,
+		Token: os.Getenv(api.AdminTokenVariable), HTTP: &http.Client{Timeout: api.LookTimeout},
 	}, nil
 }

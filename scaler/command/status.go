@@ -11,13 +11,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
 // appStatus is an app as it stands.
 type appStatus struct {
-	App string `json:"app"`
+	App scaler.AppID `json:"app"`
 	// Error is what is wrong with the policy, or why nothing is known.
 	Error string `json:"error,omitempty"`
 
@@ -99,7 +99,7 @@ func (s *session) printStatus(ctx context.Context, cmd *cobra.Command, apps []no
 	if err != nil {
 		return err
 	}
-	loads, notes := map[string]gateway.FleetLoad{}, []string(nil)
+	loads, notes := map[scaler.AppID]api.TotalLoad{}, []string(nil)
 	if slices.ContainsFunc(apps, func(a nomad.App) bool { return a.Err == nil && a.Policy.Metric != scaler.Custom }) {
 		if loads, err = gateways.Loads(ctx); err != nil {
 			notes = append(notes, fmt.Sprintf("The load is not known: %v.", err))
@@ -136,10 +136,10 @@ func (s *session) printStatus(ctx context.Context, cmd *cobra.Command, apps []no
 }
 
 // status puts together what is known of an app.
-func (s *session) status(app nomad.App, status nomad.Status, err error, loads map[string]gateway.FleetLoad, override *nomad.AppOverride) appStatus {
+func (s *session) status(app nomad.App, status nomad.Status, err error, loads map[scaler.AppID]api.TotalLoad, override *nomad.AppOverride) appStatus {
 	now := s.now()
 	a := appStatus{
-		App: app.ID.String(), Stopped: status.Stopped, Desired: status.Desired, Running: status.Running,
+		App: app.ID, Stopped: status.Stopped, Desired: status.Desired, Running: status.Running,
 		LastAction: newActionStatus(status.History.LastAction),
 	}
 	if override != nil {
@@ -173,7 +173,7 @@ func (s *session) tabulate(cmd *cobra.Command, all []appStatus, notes []string) 
 		rows := make([][]string, len(all))
 		for i, a := range all {
 			rows[i] = []string{
-				a.App, strconv.Itoa(a.Desired), strconv.Itoa(a.Running), loadWords(a.Metric, a.Load),
+				a.App.String(), strconv.Itoa(a.Desired), strconv.Itoa(a.Running), loadWords(a.Metric, a.Load),
 				a.NextUp.describe(), a.NextDown.describe(), a.Override.describe(now), a.LastAction.describe(now),
 			}
 			if a.Error != "" {

@@ -4,17 +4,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/nomad/api"
+	nomadapi "github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
 func TestStatus(t *testing.T) {
 	agent := startNomad(t)
 	g := startGateway(t)
-	t.Setenv(gateway.AdminTokenVariable, "secret")
+	t.Setenv(api.AdminTokenVariable, "secret")
 	prints(t, "There are no apps: no scaling block uses the strategy nomadscale, or the token may not see it.\n", "status")
 
 	busy := register(t, agent, "busy", 50, nil)
@@ -81,7 +81,7 @@ default/wrong/app: check load: max_instances = "many": must be a whole number fr
 }
 
 // strategyOf is the document in a block.
-func strategyOf(block *api.ScalingPolicy) map[string]any {
+func strategyOf(block *nomadapi.ScalingPolicy) map[string]any {
 	body := func(blocks any, label string) map[string]any {
 		return blocks.([]any)[0].(map[string]any)[label].([]any)[0].(map[string]any)
 	}

@@ -97,7 +97,7 @@ func (s *session) explain(ctx context.Context, app scaler.AppID) (explanation, e
 	}
 	now, p := s.now(), d.Block.Policy
 	e := explanation{Notes: []string{}, appStatus: appStatus{
-		App: app.String(), Stopped: d.Status.Stopped, Desired: d.Status.Desired, Running: d.Status.Running,
+		App: app, Stopped: d.Status.Stopped, Desired: d.Status.Desired, Running: d.Status.Running,
 		LastAction: newActionStatus(d.Status.History.LastAction),
 	}}
 	for _, why := range d.Failures {
@@ -144,7 +144,7 @@ func (s *session) series(ctx context.Context, b nomad.Block) ([]scaler.Sample, e
 	if err != nil {
 		return nil, err
 	}
-	return gateways.Series(ctx, b.Policy.App.String(), b.Policy.Metric, b.QueryWindow())
+	return gateways.Series(ctx, b.Policy.App, b.Policy.Metric, b.QueryWindow())
 }
 
 func (e *explanation) note(format string, args ...any) {

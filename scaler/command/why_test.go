@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/nomad/api"
+	nomadapi "github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
@@ -16,7 +16,7 @@ import (
 func TestWhy(t *testing.T) {
 	agent := startNomad(t)
 	g := startGateway(t)
-	t.Setenv(gateway.AdminTokenVariable, "secret")
+	t.Setenv(api.AdminTokenVariable, "secret")
 
 	t.Run("it stays", func(t *testing.T) {
 		p := register(t, agent, "steady", 50, scaler.Document{"buffer_instances": "1"})
@@ -225,7 +225,7 @@ If the gateways cannot be reached from here alone, name them with --gateway; if 
 				t.Errorf("the load is not known because %q, want %q", why, load)
 			}
 		}
-		t.Setenv(gateway.AdminTokenVariable, "wrong")
+		t.Setenv(api.AdminTokenVariable, "wrong")
 		if why := answer[object](t, "why", p.App.String(), "--gateway", g.URL)["load_error"].(string); !strings.Contains(why, "401 Unauthorized: the admin token is needed") {
 			t.Errorf("the load is not known because %q, want that the token is wrong", why)
 		}
@@ -240,7 +240,7 @@ If the gateways cannot be reached from here alone, name them with --gateway; if 
 		})
 	})
 
-	slow := &api.UpdateStrategy{MaxParallel: new(1), MinHealthyTime: new(10 * time.Minute), HealthyDeadline: new(11 * time.Minute), ProgressDeadline: new(12 * time.Minute)}
+	slow := &nomadapi.UpdateStrategy{MaxParallel: new(1), MinHealthyTime: new(10 * time.Minute), HealthyDeadline: new(11 * time.Minute), ProgressDeadline: new(12 * time.Minute)}
 	for name, test := range map[string]struct {
 		version, deployment string
 	}{

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 func TestAdminToken(t *testing.T) {
@@ -100,25 +101,25 @@ func TestAdminShowsLoad(t *testing.T) {
 	defer close(release)
 	eventually(t, "three requests are in flight", func() bool { return g.apps.statuses()[0].InFlight == 3 })
 
-	var report LoadReport
+	var report api.LoadReport
 	decode(t, g, "/v1/load", &report)
-	s := report.Apps[appName]
+	s := report.Apps[appID]
 	if report.Gateway != "g1" || time.Since(report.Now) > time.Minute || len(report.Apps) != 1 || s.InFlight != 3 || s.Queued != 0 || s.Concurrency != 3 || s.RequestsPerMinute != 3 || report.Series != nil {
 		t.Errorf("/v1/load says %+v", report)
 	}
-	report = LoadReport{}
+	report = api.LoadReport{}
 	decode(t, g, "/v1/load?app="+appName+"&metric=concurrency&window=11m", &report)
 	if n := len(report.Series); n == 0 || report.Series[n-1].Value != 3 {
 		t.Errorf("the series is %v, want 3 at the end", report.Series)
 	}
-	report = LoadReport{}
+	report = api.LoadReport{}
 	decode(t, g, "/v1/load?app="+appName, &report)
-	if report.Apps[appName].Concurrency != 3 || report.Series != nil {
+	if report.Apps[appID].Concurrency != 3 || report.Series != nil {
 		t.Errorf("for one app: %+v", report)
 	}
-	report = LoadReport{}
+	report = api.LoadReport{}
 	decode(t, g, "/v1/load?metric=concurrency&window=11m", &report)
-	if len(report.Shared) != 1 || len(report.Shared[0].Apps) != 1 || report.Shared[0].Apps[0] != appName || len(report.Apps) != 0 {
+	if len(report.Shared) != 1 || len(report.Shared[0].Apps) != 1 || report.Shared[0].Apps[0] != appID || len(report.Apps) != 0 {
 		t.Errorf("for all apps: %+v", report)
 	} else if s := report.Shared[0].Series; len(s) == 0 || s[len(s)-1].Value != 3 {
 		t.Errorf("for all apps the series is %v, want 3 at the end", s)
@@ -137,11 +138,11 @@ func TestAdminShowsLoad(t *testing.T) {
 		}
 	}
 
-	var apps []AppStatus
+	var apps []api.AppStatus
 	decode(t, g, "/v1/apps", &apps)
 	a := apps[0]
-	if len(apps) != 1 || a.App != appName || a.Policy["metric"] != "concurrency" || !a.Enabled || a.Running != 1 || a.Desired != 1 ||
-		a.Load == nil || *a.Load != 3 || len(a.Mounts) != 1 || len(a.Instances) != 1 || a.Instances[0].State != Ready || a.Instances[0].InFlight != 3 || a.Instances[0].ID != "a" {
+	if len(apps) != 1 || a.App != appID || a.Policy["metric"] != "concurrency" || !a.Enabled || a.Running != 1 || a.Desired != 1 ||
+		a.Load == nil || *a.Load != 3 || len(a.Mounts) != 1 || len(a.Instances) != 1 || a.Instances[0].State != api.Ready || a.Instances[0].InFlight != 3 || a.Instances[0].ID != "a" {
 		t.Errorf("/v1/apps says %+v", apps)
 	}
 }
@@ -184,9 +185,9 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("/metrics lacks %s", want)
 		}
 	}
-	var apps []AppStatus
+	var apps []api.AppStatus
 	decode(t, g, "/v1/apps", &apps)
-	var decisions map[string][]DecisionStatus
+	var decisions map[string][]api.DecisionStatus
 	decode(t, g, "/v1/decisions?app="+appName, &decisions)
 	if d := decisions[appName]; len(decisions) != 1 || len(d) != 1 || d[0].Rule != scaler.RuleActivate || d[0].From != 0 || d[0].To != 1 ||
 		d[0].Load != 1 || d[0].Demand != 0.01 || d[0].Goal != 1 || d[0].MaxInstances != 10 || !strings.Contains(d[0].Reason, "woken by 1 request a minute") {

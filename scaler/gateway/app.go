@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/load"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/selection"
@@ -20,6 +21,7 @@ import (
 
 // app is the state of one app. An idle one has no goroutine.
 type app struct {
+	id      scaler.AppID
 	name    string
 	created uint64
 	gateway *Gateway
@@ -85,6 +87,7 @@ func (source) IntN(n int) int { return rand.IntN(n) }
 
 func newApp(g *Gateway, n nomad.App) *app {
 	a := &app{
+		id:        n.ID,
 		name:      n.ID.String(),
 		created:   n.Created,
 		gateway:   g,
@@ -174,14 +177,14 @@ func (a *app) mounts(t *table) []string {
 }
 
 // status is what /v1/apps says of the app.
-func (a *app) status(now time.Time, t *table) AppStatus {
+func (a *app) status(now time.Time, t *table) api.AppStatus {
 	mounts := a.mounts(t)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s := AppStatus{
-		App: a.name, Mounts: mounts, Refused: a.refused,
+	s := api.AppStatus{
+		App: a.id, Mounts: mounts, Refused: a.refused,
 		Desired: a.expected(now), Queued: a.queue.length,
-		Instances:    make([]InstanceStatus, 0, len(a.instances)),
+		Instances:    make([]api.InstanceStatus, 0, len(a.instances)),
 		StartSeconds: a.start.Seconds(),
 		ColdStart:    a.cold.last,
 	}
@@ -205,16 +208,16 @@ func (a *app) status(now time.Time, t *table) AppStatus {
 	}
 	for _, i := range a.instances {
 		s.InFlight += i.slot.InFlight()
-		if i.state == Ready {
+		if i.state == api.Ready {
 			s.Running++
 		}
-		status := InstanceStatus{InstanceRef: i.ref(), State: i.state, Since: i.since, InFlight: i.slot.InFlight()}
+		status := api.InstanceStatus{InstanceRef: i.ref(), State: i.state, Since: i.since, InFlight: i.slot.InFlight()}
 		if i.err != nil {
 			status.Error = i.err.Error()
 		}
 		s.Instances = append(s.Instances, status)
 	}
-	slices.SortFunc(s.Instances, func(x, y InstanceStatus) int {
+	slices.SortFunc(s.Instances, func(x, y api.InstanceStatus) int {
 		return cmp.Or(cmp.Compare(x.Index, y.Index), cmp.Compare(x.ID, y.ID))
 	})
 	return s

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -256,11 +257,11 @@ func (s *apps) find(name string) *app {
 }
 
 // statuses is what /v1/apps answers.
-func (s *apps) statuses() []AppStatus {
+func (s *apps) statuses() []api.AppStatus {
 	now := s.gateway.now()
 	t := s.table.Load()
 	all := s.all()
-	statuses := make([]AppStatus, len(all))
+	statuses := make([]api.AppStatus, len(all))
 	for i, a := range all {
 		statuses[i] = a.status(now, t)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -24,15 +25,15 @@ func upstreamServer(t testing.TB, h http.HandlerFunc) (address string) {
 func ok(http.ResponseWriter, *http.Request) {}
 
 // states are the instances of the app by ID.
-func (g *Gateway) states(app string) map[string]State {
-	states := map[string]State{}
+func (g *Gateway) states(app string) map[string]api.State {
+	states := map[string]api.State{}
 	for _, i := range g.apps.find(app).status(g.now(), nil).Instances {
 		states[i.ID] = i.State
 	}
 	return states
 }
 
-func wantStates(t *testing.T, g *Gateway, want map[string]State) {
+func wantStates(t *testing.T, g *Gateway, want map[string]api.State) {
 	t.Helper()
 	eventually(t, "the instances are as they should be", func() bool { return cmp.Equal(want, g.states(appName)) })
 }
@@ -46,28 +47,28 @@ func TestInstancesFollowNomad(t *testing.T) {
 	foreign := allocation("default/other/web", "x", 0, here)
 	g.apps.Replace([]nomad.Instance{a, foreign})
 	g.apps.report([]nomad.App{declared(t, appName, nil)})
-	wantStates(t, g, map[string]State{"a": Ready})
+	wantStates(t, g, map[string]api.State{"a": api.Ready})
 	g.apps.Update(b)
-	wantStates(t, g, map[string]State{"a": Ready, "b": Ready})
+	wantStates(t, g, map[string]api.State{"a": api.Ready, "b": api.Ready})
 
 	stopping := b
 	stopping.Stopping, stopping.ModifyIndex = true, 3
 	g.apps.Update(stopping)
-	wantStates(t, g, map[string]State{"a": Ready, "b": Draining})
+	wantStates(t, g, map[string]api.State{"a": api.Ready, "b": api.Draining})
 	old := b
 	old.ModifyIndex = 2
 	g.apps.Update(old)
 	g.apps.Replace([]nomad.Instance{a, old})
-	wantStates(t, g, map[string]State{"a": Ready, "b": Draining})
+	wantStates(t, g, map[string]api.State{"a": api.Ready, "b": api.Draining})
 	ended := stopping
 	ended.Gone, ended.ModifyIndex = true, 4
 	g.apps.Update(ended)
-	wantStates(t, g, map[string]State{"a": Ready})
+	wantStates(t, g, map[string]api.State{"a": api.Ready})
 
 	g.apps.Replace([]nomad.Instance{foreign})
-	wantStates(t, g, map[string]State{})
+	wantStates(t, g, map[string]api.State{})
 	g.apps.Replace([]nomad.Instance{stopping})
-	wantStates(t, g, map[string]State{"b": Draining})
+	wantStates(t, g, map[string]api.State{"b": api.Draining})
 }
 
 // Without Nomad everything that is known stays.
@@ -76,10 +77,10 @@ func TestInstancesStayWithoutNomad(t *testing.T) {
 	a := allocation(appName, "a", 0, upstreamServer(t, ok))
 	g.apps.report([]nomad.App{declared(t, appName, nil)})
 	g.apps.Replace([]nomad.Instance{a})
-	wantStates(t, g, map[string]State{"a": Ready})
+	wantStates(t, g, map[string]api.State{"a": api.Ready})
 	g.apps.Lost(errors.New("no servers"))
 	g.apps.failed(errors.New("no servers"))
-	wantStates(t, g, map[string]State{"a": Ready})
+	wantStates(t, g, map[string]api.State{"a": api.Ready})
 	if err := g.apps.unreachable(); err == nil || err.Error() != "no servers" {
 		t.Errorf("Nomad is unreachable because of %v, want that there are no servers", err)
 	}
@@ -98,7 +99,7 @@ func TestPolicyErrorsStayWithTheirApp(t *testing.T) {
 	g.declare(good, other)
 	g.apps.report([]nomad.App{broken, other})
 	status := g.apps.statuses()
-	if status[1].App != appName || status[1].Error != broken.Err.Error() || status[1].Policy["max_instances"] != "7" {
+	if status[1].App != appID || status[1].Error != broken.Err.Error() || status[1].Policy["max_instances"] != "7" {
 		t.Errorf("the app shows %+v, want the error and the last good policy", status[1])
 	}
 	if status[0].Error != "" || status[0].Policy == nil {
@@ -126,11 +127,11 @@ func TestPortChanges(t *testing.T) {
 		g.apps.report([]nomad.App{declared(t, appName, scaler.Document{"port": port})})
 		eventually(t, "the instance is ready at the port "+port, func() bool {
 			s := g.apps.statuses()[0].Instances[0]
-			return s.State == Ready && s.Address == want
+			return s.State == api.Ready && s.Address == want
 		})
 	}
 	g.apps.report([]nomad.App{declared(t, appName, scaler.Document{"port": "none"})})
-	if s := g.apps.statuses()[0].Instances[0]; s.State != Starting || !strings.Contains(s.Error, `"none"`) {
+	if s := g.apps.statuses()[0].Instances[0]; s.State != api.Starting || !strings.Contains(s.Error, `"none"`) {
 		t.Errorf("without such a port the instance shows %+v", s)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 // client bounds the body that a client may send, and how long it may take to send
@@ -45,9 +47,9 @@ func (g *Gateway) client(next handler) handler {
 	}
 }
 
-func bodyTooLarge(limit int64) *Refusal {
-	return &Refusal{
-		Status: http.StatusRequestEntityTooLarge, Cause: CauseBodyTooLarge,
+func bodyTooLarge(limit int64) *api.Refusal {
+	return &api.Refusal{
+		Status: http.StatusRequestEntityTooLarge, Cause: api.CauseBodyTooLarge,
 		Message: fmt.Sprintf("the body is larger than %d bytes", limit),
 	}
 }
@@ -59,7 +61,7 @@ type steadyBody struct {
 	control *http.ResponseController
 	timeout time.Duration
 	// refusal is why no more of it is read, if that is the client's fault.
-	refusal atomic.Pointer[Refusal]
+	refusal atomic.Pointer[api.Refusal]
 }
 
 func (b *steadyBody) Read(p []byte) (int, error) {
@@ -75,8 +77,8 @@ func (b *steadyBody) Read(p []byte) (int, error) {
 	case errors.As(err, &tooLarge):
 		b.refusal.Store(bodyTooLarge(tooLarge.Limit))
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		b.refusal.Store(&Refusal{
-			Status: http.StatusRequestTimeout, Cause: CauseSlowClient,
+		b.refusal.Store(&api.Refusal{
+			Status: http.StatusRequestTimeout, Cause: api.CauseSlowClient,
 			Message: fmt.Sprintf("nothing more of the body came within %s", b.timeout),
 		})
 	}

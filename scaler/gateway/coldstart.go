@@ -1,29 +1,16 @@
 package gateway
 
-import "time"
+import (
+	"time"
 
-// ColdStart says how long a start from zero took, by phase. The instance's own
-// share is Ready; the others are Nomad's and the gateway's.
-type ColdStart struct {
-	// Time is when the request came that found no instance.
-	Time time.Time `json:"time"`
-	// Decide is from there until Nomad had accepted the count.
-	Decide float64 `json:"decide_seconds"`
-	// Place is from there until Nomad had placed an allocation.
-	Place float64 `json:"place_seconds"`
-	// Ready is from there until an instance was ready.
-	Ready float64 `json:"ready_seconds"`
-	// FirstByte is from there until the head of the first answer.
-	FirstByte float64 `json:"first_byte_seconds"`
-	// Total is all of it.
-	Total float64 `json:"total_seconds"`
-}
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
+)
 
 // coldStart follows a start from zero. Each phase ends once, in order; one that
 // was not seen to end lasts no time.
 type coldStart struct {
 	arrived, decided, placed, ready time.Time
-	last                            *ColdStart
+	last                            *api.ColdStart
 }
 
 // begin notes the first request that found no instance.
@@ -55,7 +42,7 @@ func (s *coldStart) abandon() {
 
 // end notes the head of the first answer and returns how long it all took; nil
 // when no start has come as far as that.
-func (s *coldStart) end(at time.Time) *ColdStart {
+func (s *coldStart) end(at time.Time) *api.ColdStart {
 	if s.ready.IsZero() {
 		return nil
 	}
@@ -66,7 +53,7 @@ func (s *coldStart) end(at time.Time) *ColdStart {
 		decided = placed
 	}
 	ready := later(placed, s.ready)
-	*s = coldStart{last: &ColdStart{
+	*s = coldStart{last: &api.ColdStart{
 		Time:      s.arrived,
 		Decide:    decided.Sub(s.arrived).Seconds(),
 		Place:     placed.Sub(decided).Seconds(),
@@ -85,7 +72,7 @@ func later(a, b time.Time) time.Time {
 }
 
 // phases lists the durations by the name that metrics give them.
-func (c *ColdStart) phases() map[string]float64 {
+func phases(c *api.ColdStart) map[string]float64 {
 	return map[string]float64{"decide": c.Decide, "place": c.Place, "ready": c.Ready, "first_byte": c.FirstByte, "total": c.Total}
 }
 
@@ -104,7 +91,7 @@ func (a *app) firstByte(at time.Time) {
 	if c == nil {
 		return
 	}
-	for phase, took := range c.phases() {
+	for phase, took := range phases(c) {
 		a.gateway.metrics.coldStart.WithLabelValues(a.name, phase).Observe(took)
 	}
 	a.log.Info("started from zero", "total", c.Total, "decide", c.Decide, "place", c.Place, "ready", c.Ready, "first_byte", c.FirstByte)

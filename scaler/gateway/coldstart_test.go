@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 func TestColdStart(t *testing.T) {
@@ -13,19 +15,19 @@ func TestColdStart(t *testing.T) {
 	at := func(ms int) time.Time { return zero.Add(time.Duration(ms) * time.Millisecond) }
 	for name, test := range map[string]struct {
 		events func(*coldStart)
-		want   ColdStart
+		want   api.ColdStart
 	}{
 		"all phases": {
 			func(s *coldStart) { s.begin(at(0)); s.decide(at(20)); s.place(at(30)); s.readied(at(230)) },
-			ColdStart{Time: zero, Decide: .02, Place: .01, Ready: .2, FirstByte: .02, Total: .25},
+			api.ColdStart{Time: zero, Decide: .02, Place: .01, Ready: .2, FirstByte: .02, Total: .25},
 		},
 		"Nomad tells of the allocation before it answers": {
 			func(s *coldStart) { s.begin(at(0)); s.place(at(18)); s.decide(at(20)); s.readied(at(230)) },
-			ColdStart{Time: zero, Decide: .018, Ready: .212, FirstByte: .02, Total: .25},
+			api.ColdStart{Time: zero, Decide: .018, Ready: .212, FirstByte: .02, Total: .25},
 		},
 		"somebody else scaled": {
 			func(s *coldStart) { s.begin(at(0)); s.place(at(40)); s.readied(at(230)) },
-			ColdStart{Time: zero, Place: .04, Ready: .19, FirstByte: .02, Total: .25},
+			api.ColdStart{Time: zero, Place: .04, Ready: .19, FirstByte: .02, Total: .25},
 		},
 		"only the first of each counts": {
 			func(s *coldStart) {
@@ -37,7 +39,7 @@ func TestColdStart(t *testing.T) {
 					s.readied(at(230 + i))
 				}
 			},
-			ColdStart{Time: zero, Decide: .02, Place: .01, Ready: .2, FirstByte: .02, Total: .25},
+			api.ColdStart{Time: zero, Decide: .02, Place: .01, Ready: .2, FirstByte: .02, Total: .25},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

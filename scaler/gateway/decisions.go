@@ -6,34 +6,8 @@ import (
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
-
-// DecisionStatus is a decision that the gateway has made, or the same one made
-// several times on end.
-type DecisionStatus struct {
-	// Time is when it was made, or for the first time.
-	Time time.Time `json:"time"`
-	// Times is how often it was made on end, and Last when for the last time.
-	Times int       `json:"times"`
-	Last  time.Time `json:"last"`
-
-	Direction scaler.Direction `json:"direction"`
-	Rule      scaler.Rule      `json:"rule"`
-	From      int              `json:"from"`
-	To        int              `json:"to"`
-	Reason    string           `json:"reason"`
-	// Load is in the policy's metric, Demand in instances at 100 %, and
-	// Utilisation a fraction of the target.
-	Load        float64 `json:"load"`
-	Demand      float64 `json:"demand"`
-	Utilisation float64 `json:"utilisation"`
-	// Goal is what the load calls for between MinInstances and MaxInstances.
-	Goal         int `json:"goal"`
-	MinInstances int `json:"min_instances"`
-	MaxInstances int `json:"max_instances"`
-	// WaitSeconds is how long a cooldown still held the count back.
-	WaitSeconds float64 `json:"wait_seconds,omitempty"`
-}
 
 // keptDecisions are kept of each app.
 const keptDecisions = 32
@@ -69,8 +43,8 @@ func (ds decisions) newest() *decided {
 	return &ds[len(ds)-1]
 }
 
-func (d *decided) status() DecisionStatus {
-	return DecisionStatus{
+func (d *decided) status() api.DecisionStatus {
+	return api.DecisionStatus{
 		Time: d.first, Times: d.times, Last: d.last,
 		Direction: d.Direction, Rule: d.Rule, From: d.Desired, To: d.Count, Reason: d.Reason(),
 		Load: d.Load, Demand: d.Demand, Utilisation: d.Utilisation,
@@ -82,7 +56,7 @@ func (d *decided) status() DecisionStatus {
 // serveDecisions answers with the last decisions of each app, newest first, or
 // with ?app= of that one.
 func (g *Gateway) serveDecisions(w http.ResponseWriter, r *http.Request) {
-	all := make(map[string][]DecisionStatus)
+	all := make(map[string][]api.DecisionStatus)
 	name := r.URL.Query().Get("app")
 	for _, a := range g.apps.all() {
 		if name == "" || name == a.name {
@@ -96,10 +70,10 @@ func (g *Gateway) serveDecisions(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, all)
 }
 
-func (a *app) history() []DecisionStatus {
+func (a *app) history() []api.DecisionStatus {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	all := make([]DecisionStatus, 0, len(a.decisions))
+	all := make([]api.DecisionStatus, 0, len(a.decisions))
 	for _, d := range slices.Backward(a.decisions) {
 		all = append(all, d.status())
 	}

@@ -5,6 +5,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 // An instance that does not accept connections is ejected at once, and one that
@@ -47,7 +49,7 @@ func (c *call) outcome(err error) *outcome {
 	}
 	var refused notSent
 	var broken unanswered
-	var refusal *Refusal
+	var refusal *api.Refusal
 	switch {
 	case errors.As(err, &refused):
 		if !refusedDial(refused.error) {
@@ -56,7 +58,7 @@ func (c *call) outcome(err error) *outcome {
 		return &outcome{sent: c.sent, err: refused.error, refused: true}
 	case errors.As(err, &broken):
 		return &outcome{sent: c.sent, err: broken.error, refused: refusedDial(broken.error)}
-	case errors.As(err, &refusal) && (refusal.Cause == CauseRequestTimeout || refusal.Cause == CauseBadAnswer):
+	case errors.As(err, &refusal) && (refusal.Cause == api.CauseRequestTimeout || refusal.Cause == api.CauseBadAnswer):
 		return &outcome{sent: c.sent, err: errors.New(refusal.Message)}
 	default:
 		return nil
@@ -89,7 +91,7 @@ func (a *app) assess(p place, o *outcome) {
 	case o.err == nil:
 		i.failures = 0
 		return
-	case i.state != Ready || o.sent.Before(i.since):
+	case i.state != api.Ready || o.sent.Before(i.since):
 		// That has been judged already.
 		return
 	}
@@ -100,13 +102,13 @@ func (a *app) assess(p place, o *outcome) {
 	out := ejection(i.failures)
 	a.log.Warn("an instance is ejected", "instance", i.ID, "index", i.Index, "failures", i.failures, "for", out, "error", o.err)
 	a.gateway.metrics.ejections.WithLabelValues(a.name).Inc()
-	a.await(i, Ejected, out)
+	a.await(i, api.Ejected, out)
 	i.err = o.err
 }
 
 func (a *app) anotherReady(than *instance) bool {
 	for _, i := range a.instances {
-		if i != than && i.state == Ready {
+		if i != than && i.state == api.Ready {
 			return true
 		}
 	}

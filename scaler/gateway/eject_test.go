@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 // The first failures cost a probe, and each one after ejectAfter twice the time.
@@ -50,7 +51,7 @@ func TestEjectBreakingInstance(t *testing.T) {
 		}
 	}
 	status := g.apps.find(appName).status(g.now(), nil).Instances[0]
-	if status.State != Ejected || status.Error == "" {
+	if status.State != api.Ejected || status.Error == "" {
 		t.Fatalf("the instance shows %+v, want that it is ejected and why", status)
 	}
 	metrics := body(t, get(t, "http://"+g.AdminAddress()+"/metrics"))
@@ -71,7 +72,7 @@ func TestEjectBreakingInstance(t *testing.T) {
 	if got := seen.Load(); got != ejectAfter {
 		t.Errorf("the instance had %d requests, want %d", got, ejectAfter)
 	}
-	wantStates(t, g, map[string]State{"a": Ready, "b": Ready})
+	wantStates(t, g, map[string]api.State{"a": api.Ready, "b": api.Ready})
 	if out := g.now().Sub(status.Since); out < ejectFirst {
 		t.Errorf("it was out for %s, want %s at least", out, ejectFirst)
 	}
@@ -80,7 +81,7 @@ func TestEjectBreakingInstance(t *testing.T) {
 			t.Fatalf("got %d, want the instance's own 500", got)
 		}
 	}
-	if s := g.states(appName)["a"]; s != Ready {
+	if s := g.states(appName)["a"]; s != api.Ready {
 		t.Errorf("an instance with errors of its own is %s", s)
 	}
 }
@@ -109,11 +110,11 @@ func TestEjectCountsOnce(t *testing.T) {
 func TestLastInstanceIsKept(t *testing.T) {
 	g, url := fronting(t, nil, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	for range 2 * ejectAfter {
-		if got := refusal(t, send(t, http.MethodPost, url+"/", "", nil)); got.Cause != CauseBadAnswer {
+		if got := refusal(t, send(t, http.MethodPost, url+"/", "", nil)); got.Cause != api.CauseBadAnswer {
 			t.Errorf("got %+v, want 502", got)
 		}
 	}
-	if s := g.states(appName)["a"]; s != Ready {
+	if s := g.states(appName)["a"]; s != api.Ready {
 		t.Errorf("the last instance is %s", s)
 	}
 }
@@ -130,12 +131,12 @@ func TestRequestsWaitForAnEjectedInstance(t *testing.T) {
 	g.declare(declared(t, appName, scaler.Document{"start_timeout": "1s"}))
 	running(t, g)
 	g.apps.Update(allocation(appName, "a", 0, address))
-	wantStates(t, g, map[string]State{"a": Ready})
+	wantStates(t, g, map[string]api.State{"a": api.Ready})
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	url := "http://" + g.Address() + "/apps/" + appName + "/"
-	if got := refusal(t, get(t, url)); got.Status != http.StatusServiceUnavailable || got.Cause != CauseStartTimeout || !strings.Contains(got.Message, "instance a is not ready") {
+	if got := refusal(t, get(t, url)); got.Status != http.StatusServiceUnavailable || got.Cause != api.CauseStartTimeout || !strings.Contains(got.Message, "instance a is not ready") {
 		t.Errorf("got %+v, want 503 that names the instance", got)
 	}
 	answers := make(chan error, 1)

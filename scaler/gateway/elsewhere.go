@@ -3,6 +3,8 @@ package gateway
 import (
 	"math"
 	"time"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 // elsewhere is the load of an app at all other gateways.
@@ -13,7 +15,7 @@ type elsewhere struct {
 
 // add counts a part, from 0 to 1, of what a gateway has reported. What is in
 // part a request counts as one.
-func (e *elsewhere) add(l PeerLoad, part float64) {
+func (e *elsewhere) add(l api.PeerLoad, part float64) {
 	of := func(n int) int { return int(math.Ceil(float64(n) * part)) }
 	e.requestsPerMinute += of(l.RequestsPerMinute)
 	e.concurrency += of(l.Concurrency)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -109,6 +110,17 @@ func with(f Nomad) func(*Config) { return func(c *Config) { c.Nomad = f } }
 
 const appName = "default/shop/web"
 
+var appID = idOf(appName)
+
+// idOf is the app of a name.
+func idOf(name string) scaler.AppID {
+	id, err := scaler.ParseAppID(name)
+	if err != nil {
+		panic(err)
+	}
+	return id
+}
+
 // policy parses a document for an app, <namespace>/<job>/<group>.
 func policy(t testing.TB, app string, document scaler.Document) scaler.Policy {
 	t.Helper()
@@ -152,7 +164,7 @@ func allocation(app, id string, index int, address string) nomad.Instance {
 func (a *app) addReady(id string, index int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	i := &instance{Instance: allocation(a.name, id, index, "instance-"+id), state: Ready, since: a.gateway.now()}
+	i := &instance{Instance: allocation(a.name, id, index, "instance-"+id), state: api.Ready, since: a.gateway.now()}
 	i.slot = a.pool.Add(id, index, "instance-"+id)
 	a.slots.add(i.slot, a.gateway.peers.alone())
 	a.instances[id] = i

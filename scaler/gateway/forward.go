@@ -17,6 +17,8 @@ import (
 
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 const (
@@ -131,15 +133,15 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, c *call) (err 
 	}
 	switch cause := context.Cause(r.Context()); {
 	case errors.Is(cause, errRequestTimeout):
-		return &Refusal{Status: http.StatusGatewayTimeout, Cause: CauseRequestTimeout, Message: fmt.Sprintf("no answer within %s", c.policy.RequestTimeout)}
+		return &api.Refusal{Status: http.StatusGatewayTimeout, Cause: api.CauseRequestTimeout, Message: fmt.Sprintf("no answer within %s", c.policy.RequestTimeout)}
 	case cause != nil:
 		return clientLeft
 	case c.upload.failed() != nil:
-		return &Refusal{Status: http.StatusBadRequest, Cause: CauseBadRequest, Message: "the body of the request cannot be read: " + c.upload.failed().Error()}
+		return &api.Refusal{Status: http.StatusBadRequest, Cause: api.CauseBadRequest, Message: "the body of the request cannot be read: " + c.upload.failed().Error()}
 	case !try.sent.Load():
 		return notSent{failure}
 	case try.answered.Load():
-		return &Refusal{Status: http.StatusBadGateway, Cause: CauseBadAnswer, Message: "the instance's answer cannot be read: " + failure.Error()}
+		return &api.Refusal{Status: http.StatusBadGateway, Cause: api.CauseBadAnswer, Message: "the instance's answer cannot be read: " + failure.Error()}
 	default:
 		return unanswered{failure}
 	}

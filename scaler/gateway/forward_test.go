@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -243,10 +244,10 @@ func TestForwardHTTP2(t *testing.T) {
 }
 
 // refusal reads an answer of the gateway's own.
-func refusal(t testing.TB, response *http.Response) Refusal {
+func refusal(t testing.TB, response *http.Response) api.Refusal {
 	t.Helper()
 	text := body(t, response)
-	r := Refusal{Status: response.StatusCode}
+	r := api.Refusal{Status: response.StatusCode}
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		t.Fatalf("%s is no refusal: %q (%v)", response.Status, text, err)
 	}
@@ -264,7 +265,7 @@ func TestForwardTimesOut(t *testing.T) {
 			close(left)
 		})
 		got := refusal(t, get(t, url+"/"))
-		if got.Status != http.StatusGatewayTimeout || got.Cause != CauseRequestTimeout || got.App != appName {
+		if got.Status != http.StatusGatewayTimeout || got.Cause != api.CauseRequestTimeout || got.App != appID {
 			t.Errorf("got %+v, want 504", got)
 		}
 		<-left
@@ -317,7 +318,7 @@ func TestForwardTriesAnotherInstance(t *testing.T) {
 	alive := upstreamServer(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
 	g.apps.Replace([]nomad.Instance{allocation(appName, "dead", 0, l.Addr().String()), allocation(appName, "alive", 1, alive)})
 	running(t, g)
-	wantStates(t, g, map[string]State{"dead": Ready, "alive": Ready})
+	wantStates(t, g, map[string]api.State{"dead": api.Ready, "alive": api.Ready})
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -328,5 +329,5 @@ func TestForwardTriesAnotherInstance(t *testing.T) {
 	if got := body(t, response); got != "hello" || response.StatusCode != http.StatusOK {
 		t.Errorf("got %s %q, want the body back", response.Status, got)
 	}
-	wantStates(t, g, map[string]State{"dead": Ejected, "alive": Ready})
+	wantStates(t, g, map[string]api.State{"dead": api.Ejected, "alive": api.Ready})
 }

@@ -24,6 +24,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -64,7 +65,7 @@ type Config struct {
 	// Peers are the gateways, this one among them, that share the load of apps;
 	// nil for one that is alone. Their answers have to come within a second, so
 	// a Client there has no longer timeout.
-	Peers *Fleet
+	Peers *api.Client
 	// EndDelays ends the shutdown_delay of a stopping instance when its last
 	// request has ended at every gateway. Requests that reach the instance any
 	// other way would be cut.
@@ -355,13 +356,13 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	refusal := asRefusal(err)
 	c.status = refusal.Status
 	if c.app != nil {
-		refusal.App = c.app.name
+		refusal.App = c.app.id
 		g.metrics.rejected.WithLabelValues(c.app.name, string(refusal.Cause)).Inc()
 	}
-	if refusal.Cause == CauseClientLeft {
+	if refusal.Cause == api.CauseClientLeft {
 		panic(http.ErrAbortHandler)
 	}
-	refusal.write(w, r)
+	writeRefusal(refusal, w, r)
 }
 
 // last tells requests after which nothing more can be taken from a connection. A

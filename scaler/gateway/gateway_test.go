@@ -17,6 +17,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -191,21 +192,21 @@ func TestRefusals(t *testing.T) {
 	g := newGateway(t)
 	running(t, g)
 	url := "http://" + g.Address()
-	if got := refusal(t, get(t, url+"/")); got.Status != http.StatusServiceUnavailable || got.Cause != CauseStarting || got.RetryAfter != 1 {
+	if got := refusal(t, get(t, url+"/")); got.Status != http.StatusServiceUnavailable || got.Cause != api.CauseStarting || got.RetryAfter != 1 {
 		t.Errorf("before the apps are known: %+v", got)
 	}
 	g.declare(declared(t, appName, scaler.Document{"start_timeout": "1s"}), declared(t, "default/full/web", scaler.Document{"max_queued_requests": "0"}))
-	if got := refusal(t, get(t, url+"/")); got.Status != http.StatusNotFound || got.Cause != CauseNoApp {
+	if got := refusal(t, get(t, url+"/")); got.Status != http.StatusNotFound || got.Cause != api.CauseNoApp {
 		t.Errorf("without an app: %+v", got)
 	}
-	if got := refusal(t, get(t, url+"/apps/default/full/web/")); got.Status != http.StatusTooManyRequests || got.Cause != CauseQueueFull || got.App != "default/full/web" {
+	if got := refusal(t, get(t, url+"/apps/default/full/web/")); got.Status != http.StatusTooManyRequests || got.Cause != api.CauseQueueFull || got.App != idOf("default/full/web") {
 		t.Errorf("without room in the queue: %+v", got)
 	}
-	if got := refusal(t, get(t, url+"/apps/"+appName+"/")); got.Status != http.StatusServiceUnavailable || got.Cause != CauseStartTimeout || got.RetryAfter != 1 {
+	if got := refusal(t, get(t, url+"/apps/"+appName+"/")); got.Status != http.StatusServiceUnavailable || got.Cause != api.CauseStartTimeout || got.RetryAfter != 1 {
 		t.Errorf("without an instance in time: %+v", got)
 	}
 	g.apps.Lost(errors.New("no servers"))
-	if got := refusal(t, get(t, url+"/apps/"+appName+"/")); got.Cause != CauseNomadUnreachable || !strings.Contains(got.Message, "no servers") {
+	if got := refusal(t, get(t, url+"/apps/"+appName+"/")); got.Cause != api.CauseNomadUnreachable || !strings.Contains(got.Message, "no servers") {
 		t.Errorf("without Nomad: %+v", got)
 	}
 }

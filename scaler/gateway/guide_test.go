@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 func readGuide(t *testing.T, name string) string {
@@ -58,7 +60,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 func TestExamplesOfAnswersAreValid(t *testing.T) {
 	examples := regexp.MustCompile("(?s)## (/v1/\\w+)\n\n```json\n(.*?)```").FindAllStringSubmatch(readGuide(t, "gateway"), -1)
 	answers := map[string]any{
-		"/v1/apps": new([]AppStatus), "/v1/decisions": new(map[string][]DecisionStatus), "/v1/load": new(LoadReport), "/v1/peers": new([]PeerStatus),
+		"/v1/apps": new([]api.AppStatus), "/v1/decisions": new(map[string][]api.DecisionStatus), "/v1/load": new(api.LoadReport), "/v1/peers": new([]api.PeerStatus),
 	}
 	for _, example := range examples {
 		decoder := json.NewDecoder(bytes.NewBufferString(example[2]))
@@ -79,7 +81,7 @@ func TestExampleOfARefusalIsReal(t *testing.T) {
 	if shown == nil {
 		t.Fatal("the guide shows no refusal")
 	}
-	var refusal Refusal
+	var refusal api.Refusal
 	decoder := json.NewDecoder(strings.NewReader(shown[2]))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&refusal); err != nil {
@@ -90,7 +92,7 @@ func TestExampleOfARefusalIsReal(t *testing.T) {
 		t.Fatal(err)
 	}
 	recorder := httptest.NewRecorder()
-	refusal.write(recorder, httptest.NewRequest(http.MethodGet, "/", nil))
+	writeRefusal(refusal, recorder, httptest.NewRequest(http.MethodGet, "/", nil))
 	var answer bytes.Buffer
 	fmt.Fprintf(&answer, "HTTP/1.1 %d %s\n", recorder.Code, http.StatusText(recorder.Code))
 	for _, name := range slices.Sorted(maps.Keys(recorder.Header())) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 // hold keeps a request that finds no room until there is some. Requests wait in
@@ -102,8 +103,8 @@ func (a *app) join(c *call, bytes int64, paid bool) (t *turn, err error) {
 		return nil, err
 	}
 	if a.queue.length >= p.MaxQueuedRequests {
-		return nil, &Refusal{
-			Status: http.StatusTooManyRequests, Cause: CauseQueueFull, RetryAfter: a.retryAfter(p),
+		return nil, &api.Refusal{
+			Status: http.StatusTooManyRequests, Cause: api.CauseQueueFull, RetryAfter: a.retryAfter(p),
 			Message: fmt.Sprintf("%d requests are waiting already, which is max_queued_requests", p.MaxQueuedRequests),
 		}
 	}
@@ -134,12 +135,12 @@ func (a *app) hopeless(p *scaler.Policy) error {
 	if a.live > 0 {
 		return nil
 	}
-	refusal := &Refusal{Status: http.StatusServiceUnavailable, Cause: CauseNotStarted, RetryAfter: a.retryAfter(p)}
+	refusal := &api.Refusal{Status: http.StatusServiceUnavailable, Cause: api.CauseNotStarted, RetryAfter: a.retryAfter(p)}
 	lost, now := a.gateway.apps.unreachable(), a.gateway.now()
 	d := a.decide(p, now, a.expected(now), 1, time.Time{})
 	switch {
 	case lost != nil:
-		refusal.Cause = CauseNomadUnreachable
+		refusal.Cause = api.CauseNomadUnreachable
 		refusal.Message = "no instance runs, and Nomad cannot be asked for one: " + lost.Error()
 	case a.removed:
 		refusal.Message = "the app has been removed"
@@ -166,8 +167,8 @@ func (a *app) leave(t *turn) grant {
 		a.cold.abandon()
 	}
 	p := a.policy.Load()
-	return grant{err: &Refusal{
-		Status: http.StatusServiceUnavailable, Cause: CauseStartTimeout, RetryAfter: a.retryAfter(p),
+	return grant{err: &api.Refusal{
+		Status: http.StatusServiceUnavailable, Cause: api.CauseStartTimeout, RetryAfter: a.retryAfter(p),
 		Message: fmt.Sprintf("no instance had room within %s: %s", scaler.FormatDuration(p.StartTimeout), a.obstacle()),
 	}}
 }
@@ -178,7 +179,7 @@ func (a *app) obstacle() string {
 	var failing error
 	for _, i := range a.instances {
 		switch {
-		case i.state == Ready:
+		case i.state == api.Ready:
 			ready++
 		case i.Failure != "":
 			failing = fmt.Errorf("instance %s is not ready: %s", i.ID, i.Failure)
@@ -242,7 +243,7 @@ func (a *app) pace(p *scaler.Policy) int {
 	// One that takes long is not waited for.
 	after := a.gateway.now().Add(-p.StartTimeout / 2)
 	for _, i := range a.instances {
-		if i.state == Starting && i.since.After(after) {
+		if i.state == api.Starting && i.since.After(after) {
 			return int(math.Ceil(p.Target))
 		}
 	}
@@ -252,7 +253,7 @@ func (a *app) pace(p *scaler.Policy) int {
 // refuse ends every wait, for no instance is going to start. The caller holds
 // the mutex.
 func (a *app) refuse(message string) {
-	why := &Refusal{Status: http.StatusServiceUnavailable, Cause: CauseNotStarted, Message: message}
+	why := &api.Refusal{Status: http.StatusServiceUnavailable, Cause: api.CauseNotStarted, Message: message}
 	if p := a.policy.Load(); p != nil {
 		why.RetryAfter = a.retryAfter(p)
 	}
@@ -260,7 +261,7 @@ func (a *app) refuse(message string) {
 }
 
 // refuseWaiting ends every wait. The caller holds the mutex.
-func (a *app) refuseWaiting(why *Refusal) {
+func (a *app) refuseWaiting(why *api.Refusal) {
 	for t := a.queue.first; t != nil; t = a.queue.first {
 		a.dequeue(t)
 		t.granted <- grant{err: why}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -28,11 +29,11 @@ type crowd struct {
 	served  []int          // requests in the order in which they reached an instance
 	at      map[string]int // requests at each instance
 	most    map[string]int
-	refused map[int]Refusal
+	refused map[int]api.Refusal
 }
 
 func newCrowd(g *Gateway, app string) *crowd {
-	c := &crowd{g: g, app: app, letGo: make(chan struct{}), at: map[string]int{}, most: map[string]int{}, refused: map[int]Refusal{}}
+	c := &crowd{g: g, app: app, letGo: make(chan struct{}), at: map[string]int{}, most: map[string]int{}, refused: map[int]api.Refusal{}}
 	return c
 }
 
@@ -62,7 +63,7 @@ func (c *crowd) send(ctx context.Context, number int) {
 }
 
 // seen is what became of the requests so far.
-func (c *crowd) seen() (served []int, refused map[int]Refusal) {
+func (c *crowd) seen() (served []int, refused map[int]api.Refusal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.served), maps.Clone(c.refused)
@@ -159,10 +160,10 @@ func TestHoldOverflows(t *testing.T) {
 		for n := range 5 {
 			o.send(ctx, n)
 		}
-		if _, refused := c.seen(); len(refused) != 2 || refused[3].Status != http.StatusTooManyRequests || refused[3].Cause != CauseQueueFull || refused[3].RetryAfter != 5 {
+		if _, refused := c.seen(); len(refused) != 2 || refused[3].Status != http.StatusTooManyRequests || refused[3].Cause != api.CauseQueueFull || refused[3].RetryAfter != 5 {
 			t.Errorf("beyond max_queued_requests: refused %v, want 3 and 4 with 429 and a time to retry", refused)
 		}
-		if _, refused := o.seen(); len(refused) != 3 || refused[2].Status != http.StatusServiceUnavailable || refused[2].Cause != CauseGatewayFull {
+		if _, refused := o.seen(); len(refused) != 3 || refused[2].Status != http.StatusServiceUnavailable || refused[2].Cause != api.CauseGatewayFull {
 			t.Errorf("beyond the gateway's own limit: refused %v, want 2, 3 and 4 with 503", refused)
 		}
 		cancel()
@@ -189,7 +190,7 @@ func TestHoldTimesOut(t *testing.T) {
 		synctest.Wait()
 		_, refused := c.seen()
 		got := refused[0]
-		if got.Status != http.StatusServiceUnavailable || got.Cause != CauseStartTimeout || got.RetryAfter != 3 || !strings.Contains(got.Message, "no leader") {
+		if got.Status != http.StatusServiceUnavailable || got.Cause != api.CauseStartTimeout || got.RetryAfter != 3 || !strings.Contains(got.Message, "no leader") {
 			t.Errorf("got %+v, want 503 with the reason and to retry after 3 s", got)
 		}
 		if c.queued() != 0 {
@@ -209,7 +210,7 @@ func TestHoldLetsClientsLeave(t *testing.T) {
 		c.send(t.Context(), 1)
 		leave()
 		synctest.Wait()
-		if _, refused := c.seen(); refused[0].Cause != CauseClientLeft {
+		if _, refused := c.seen(); refused[0].Cause != api.CauseClientLeft {
 			t.Errorf("the client that left: %+v", refused[0])
 		}
 		c.send(t.Context(), 2)
@@ -236,7 +237,7 @@ func TestHoldPacesWhileInstancesStart(t *testing.T) {
 		for n := range 9 {
 			c.send(t.Context(), n)
 		}
-		starting := &instance{Instance: nomad.Instance{ID: "b"}, state: Starting, since: g.now()}
+		starting := &instance{Instance: nomad.Instance{ID: "b"}, state: api.Starting, since: g.now()}
 		a.mu.Lock()
 		starting.slot = a.pool.Add("b", 1, "")
 		a.instances["b"] = starting
@@ -262,21 +263,21 @@ func TestHoldPacesWhileInstancesStart(t *testing.T) {
 func TestHoldRefusesWithoutHope(t *testing.T) {
 	for name, test := range map[string]struct {
 		prepare func(*Gateway)
-		want    Cause
+		want    api.Cause
 	}{
-		"Nomad does not answer": {func(g *Gateway) { g.apps.Lost(errors.New("dial: refused")) }, CauseNomadUnreachable},
+		"Nomad does not answer": {func(g *Gateway) { g.apps.Lost(errors.New("dial: refused")) }, api.CauseNomadUnreachable},
 		"scaling is disabled": {func(g *Gateway) {
 			p := *g.apps.find(appName).policy.Load()
 			p.Enabled = false
 			g.declare(nomad.App{ID: p.App, Policy: p})
-		}, CauseNotStarted},
-		"the job is stopped": {func(g *Gateway) { g.config.Nomad.(*fakeNomad).state.Stopped = true }, CauseNotStarted},
+		}, api.CauseNotStarted},
+		"the job is stopped": {func(g *Gateway) { g.config.Nomad.(*fakeNomad).state.Stopped = true }, api.CauseNotStarted},
 		"the token may not": {func(g *Gateway) {
 			g.config.Nomad.(*fakeNomad).statusErr = fmt.Errorf("reading: %w", nomad.ErrDenied)
-		}, CauseNotStarted},
+		}, api.CauseNotStarted},
 		"the job is gone": {func(g *Gateway) {
 			g.config.Nomad.(*fakeNomad).statusErr = fmt.Errorf("reading: %w", nomad.ErrNotFound)
-		}, CauseNotStarted},
+		}, api.CauseNotStarted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -307,7 +308,7 @@ func TestHoldEndsWithTheApp(t *testing.T) {
 		c.send(t.Context(), 0)
 		g.declare()
 		synctest.Wait()
-		if _, refused := c.seen(); refused[0].Cause != CauseNotStarted {
+		if _, refused := c.seen(); refused[0].Cause != api.CauseNotStarted {
 			t.Errorf("got %+v, want that it is not started", refused[0])
 		}
 	})

@@ -3,6 +3,8 @@ package gateway
 import (
 	"net/http"
 	"sync"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 // What a held request costs besides its header: goroutine and buffers. Its body
@@ -123,9 +125,9 @@ func (a *app) shed() bool {
 
 // gatewayFull is what a request is told that there is no room for. The caller
 // holds the mutex.
-func (a *app) gatewayFull() *Refusal {
-	return &Refusal{
-		Status: http.StatusServiceUnavailable, Cause: CauseGatewayFull, RetryAfter: a.retryAfter(a.policy.Load()),
+func (a *app) gatewayFull() *api.Refusal {
+	return &api.Refusal{
+		Status: http.StatusServiceUnavailable, Cause: api.CauseGatewayFull, RetryAfter: a.retryAfter(a.policy.Load()),
 		Message: "the gateway holds as many requests as it may",
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 // A full gateway has room for every app: one that holds less than another gets
@@ -42,7 +43,7 @@ func TestSharesOfAFullGateway(t *testing.T) {
 		crowds[1].send(ctx, 0)
 		want(limit-1, 1, 0)
 		_, refused := crowds[0].seen()
-		if got := refused[limit-1]; got.Status != http.StatusServiceUnavailable || got.Cause != CauseGatewayFull || got.RetryAfter == 0 {
+		if got := refused[limit-1]; got.Status != http.StatusServiceUnavailable || got.Cause != api.CauseGatewayFull || got.RetryAfter == 0 {
 			t.Errorf("the last of the flood got %+v, want 503 gateway_full", got)
 		}
 		if _, ok := refused[0]; ok {
@@ -83,13 +84,13 @@ func TestSharesOfBytes(t *testing.T) {
 		}
 		turns = append(turns, waits)
 	}
-	if _, err := wait(a, small); asRefusal(err).Cause != CauseGatewayFull {
+	if _, err := wait(a, small); asRefusal(err).Cause != api.CauseGatewayFull {
 		t.Errorf("got %v, want that the gateway is full", err)
 	}
 	if _, err := wait(b, small); err != nil {
 		t.Errorf("another app: %v", err)
 	}
-	if last := <-turns[3].granted; asRefusal(last.err).Cause != CauseGatewayFull {
+	if last := <-turns[3].granted; asRefusal(last.err).Cause != api.CauseGatewayFull {
 		t.Errorf("the request that came last got %+v, want that it made room", last)
 	}
 }
@@ -126,7 +127,7 @@ func TestHoldReadsNoBody(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, "/", body)
 		chain := g.limit(g.count(g.hold(g.selection(nil))))
 		err := chain(httptest.NewRecorder(), r, g.callFor(appName))
-		if asRefusal(err).Cause != CauseStartTimeout || body.reads.Load() != 0 {
+		if asRefusal(err).Cause != api.CauseStartTimeout || body.reads.Load() != 0 {
 			t.Errorf("got %v after %d reads of the body, want a timeout after none", err, body.reads.Load())
 		}
 	})

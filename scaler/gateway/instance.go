@@ -7,6 +7,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/selection"
 )
@@ -15,7 +16,7 @@ import (
 type instance struct {
 	nomad.Instance
 	slot  *selection.Instance
-	state State
+	state api.State
 	since time.Time
 	// placed is when the gateway saw it begin; zero for one that was there
 	// before.
@@ -30,8 +31,8 @@ type instance struct {
 	stopProbe context.CancelFunc
 }
 
-func (i *instance) ref() InstanceRef {
-	return InstanceRef{ID: i.ID, Index: i.Index, Address: i.slot.Address}
+func (i *instance) ref() api.InstanceRef {
+	return api.InstanceRef{ID: i.ID, Index: i.Index, Address: i.slot.Address}
 }
 
 // set takes over what Nomad says of an instance. It is new if it has begun after
@@ -89,7 +90,7 @@ func (a *app) add(n nomad.Instance, isNew bool) {
 	a.slots.add(i.slot, a.gateway.peers.alone())
 	a.instances[n.ID] = i
 	if n.Stopping {
-		i.state = Draining
+		i.state = api.Draining
 		a.pool.SetDraining(n.ID, true)
 		return
 	}
@@ -98,19 +99,19 @@ func (a *app) add(n nomad.Instance, isNew bool) {
 		i.placed = now
 		a.cold.place(now)
 	}
-	i.state = Starting
+	i.state = api.Starting
 	if p != nil {
 		a.begin(i)
 	}
 }
 
 // begin probes an instance from the beginning.
-func (a *app) begin(i *instance) { a.await(i, Starting, 0) }
+func (a *app) begin(i *instance) { a.await(i, api.Starting, 0) }
 
 // await keeps requests from an instance until it is ready, which it is asked
 // after a pause.
-func (a *app) await(i *instance, in State, pause time.Duration) {
-	if i.state == Draining {
+func (a *app) await(i *instance, in api.State, pause time.Duration) {
+	if i.state == api.Draining {
 		return
 	}
 	i.endProbe()
@@ -167,7 +168,7 @@ func (a *app) ready(ctx context.Context, i *instance) {
 	}
 	now := a.gateway.now()
 	i.err, i.stopProbe = nil, nil
-	a.become(i, Ready)
+	a.become(i, api.Ready)
 	a.pool.SetReady(i.ID, true)
 	a.cold.readied(now)
 	if !i.placed.IsZero() {
@@ -185,11 +186,11 @@ func (a *app) ready(ctx context.Context, i *instance) {
 // drain keeps new requests from an instance that Nomad is stopping. Those under
 // way end undisturbed.
 func (a *app) drain(i *instance) {
-	if i.state == Draining {
+	if i.state == api.Draining {
 		return
 	}
 	i.endProbe()
-	a.become(i, Draining)
+	a.become(i, api.Draining)
 	a.live--
 	a.pool.SetDraining(i.ID, true)
 	a.log.Info("an instance is draining", "instance", i.ID, "index", i.Index, "in_flight", i.slot.InFlight())
@@ -203,7 +204,7 @@ func (a *app) drained(slot *selection.Instance) {
 	g := a.gateway
 	i := a.instances[slot.ID]
 	if !slot.Draining() || slot.InFlight() > 0 || !g.config.EndDelays || i == nil || i.delayEnded ||
-		!g.peers.known().drained(a.name, slot.ID) {
+		!g.peers.known().drained(a.id, slot.ID) {
 		return
 	}
 	i.delayEnded = true
@@ -222,7 +223,7 @@ func (a *app) drop(i *instance) {
 	delete(a.instances, i.ID)
 	a.pool.Remove(i.ID)
 	a.slots.remove(i.ID)
-	if i.state != Draining {
+	if i.state != api.Draining {
 		a.live--
 		a.shrunk()
 	}
@@ -237,6 +238,6 @@ func (a *app) shrunk() {
 	}
 }
 
-func (a *app) become(i *instance, s State) {
+func (a *app) become(i *instance, s api.State) {
 	i.state, i.since = s, a.gateway.now()
 }

@@ -14,9 +14,10 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/hashicorp/nomad/api"
+	nomadapi "github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -26,7 +27,7 @@ func steady() scaler.Document {
 }
 
 // drainable gives what is in flight all the time that it takes.
-func drainable(group *api.TaskGroup) { group.ShutdownDelay = new(10 * time.Minute) }
+func drainable(group *nomadapi.TaskGroup) { group.ShutdownDelay = new(10 * time.Minute) }
 
 // post sends a request that nobody may send again.
 func post(client *http.Client, url string) error {
@@ -53,7 +54,7 @@ func (g realGateway) ids(t testing.TB, job string) (ready map[string]bool) {
 	t.Helper()
 	ready = make(map[string]bool)
 	for _, i := range g.status(t, job).Instances {
-		if i.State == Ready {
+		if i.State == api.Ready {
 			ready[i.ID] = true
 		}
 	}
@@ -98,7 +99,7 @@ func TestInstancesComeAndGo(t *testing.T) {
 		echoes()
 		poll := make(chan error, 1)
 		go func() { poll <- post(http.DefaultClient, url+"?take=1s") }()
-		last := func() InstanceStatus { return g.status(t, "stopping").Instances[1] }
+		last := func() api.InstanceStatus { return g.status(t, "stopping").Instances[1] }
 		eventually(t, "both are at the last instance", func() bool { return last().InFlight == 2 })
 
 		began := time.Now()
@@ -106,7 +107,7 @@ func TestInstancesComeAndGo(t *testing.T) {
 			t.Fatal(err)
 		}
 		answered := time.Now()
-		eventually(t, "the last instance is draining", func() bool { return last().State == Draining })
+		eventually(t, "the last instance is draining", func() bool { return last().State == api.Draining })
 		t.Logf("it drains %s after Nomad was asked, and %s after Nomad had answered", time.Since(began), time.Since(answered))
 		for range 20 {
 			if err := fetch(url); err != nil {
@@ -127,8 +128,8 @@ func TestInstancesComeAndGo(t *testing.T) {
 	})
 
 	t.Run("no request fails in a rolling deployment with canaries", func(t *testing.T) {
-		url := g.start(t, "rolling", 2, steady(), drainable, func(group *api.TaskGroup) {
-			group.Update = &api.UpdateStrategy{
+		url := g.start(t, "rolling", 2, steady(), drainable, func(group *nomadapi.TaskGroup) {
+			group.Update = &nomadapi.UpdateStrategy{
 				MaxParallel: new(1), Canary: new(1), AutoPromote: new(true),
 				HealthCheck: new("task_states"), MinHealthyTime: new(500 * time.Millisecond),
 			}
@@ -144,19 +145,19 @@ func TestInstancesComeAndGo(t *testing.T) {
 		eventually(t, "both instances are replaced", func() bool { return g.replaced(t, "rolling", before, 2) })
 		eventually(t, "the deployment succeeds", func() bool {
 			d, _, err := g.agent.API.Jobs().LatestDeployment("rolling", nil)
-			return err == nil && d != nil && d.JobVersion == *job.Version+1 && d.Status == api.DeploymentStatusSuccessful
+			return err == nil && d != nil && d.JobVersion == *job.Version+1 && d.Status == nomadapi.DeploymentStatusSuccessful
 		})
 		t.Logf("%d requests were served", stop())
 	})
 
 	t.Run("an allocation that fails costs only the request that it fails with", func(t *testing.T) {
-		url := g.start(t, "failing", 2, steady(), func(group *api.TaskGroup) {
-			group.RestartPolicy = &api.RestartPolicy{Attempts: new(0), Interval: new(time.Minute), Delay: new(time.Second), Mode: new("fail")}
-			group.ReschedulePolicy = &api.ReschedulePolicy{Unlimited: new(true), Delay: new(5 * time.Second), DelayFunction: new("constant")}
+		url := g.start(t, "failing", 2, steady(), func(group *nomadapi.TaskGroup) {
+			group.RestartPolicy = &nomadapi.RestartPolicy{Attempts: new(0), Interval: new(time.Minute), Delay: new(time.Second), Mode: new("fail")}
+			group.ReschedulePolicy = &nomadapi.ReschedulePolicy{Unlimited: new(true), Delay: new(5 * time.Second), DelayFunction: new("constant")}
 		})
 		before := g.ids(t, "failing")
 		stop := sustain(t, 8, url+"?take=10ms")
-		if err := post(http.DefaultClient, url+"?crash"); err == nil || !strings.Contains(err.Error(), string(CauseBadAnswer)) {
+		if err := post(http.DefaultClient, url+"?crash"); err == nil || !strings.Contains(err.Error(), string(api.CauseBadAnswer)) {
 			t.Errorf("the request that crashes an instance: %v, want that it broke off", err)
 		}
 		eventually(t, "the failed instance is out", func() bool { return len(g.ids(t, "failing")) == 1 })
@@ -258,10 +259,10 @@ func TestNodesComeAndGo(t *testing.T) {
 		node[n.Name] = n.ID
 	}
 	// on prefers one of the nodes, so that another is taken when it is gone.
-	on := func(name string) func(*api.TaskGroup) {
-		return func(group *api.TaskGroup) {
-			group.Affinities = []*api.Affinity{{LTarget: "${node.unique.name}", RTarget: name, Operand: "=", Weight: new(int8(100))}}
-			group.Migrate = &api.MigrateStrategy{MaxParallel: new(1), HealthCheck: new("task_states"), MinHealthyTime: new(500 * time.Millisecond), HealthyDeadline: new(time.Minute)}
+	on := func(name string) func(*nomadapi.TaskGroup) {
+		return func(group *nomadapi.TaskGroup) {
+			group.Affinities = []*nomadapi.Affinity{{LTarget: "${node.unique.name}", RTarget: name, Operand: "=", Weight: new(int8(100))}}
+			group.Migrate = &nomadapi.MigrateStrategy{MaxParallel: new(1), HealthCheck: new("task_states"), MinHealthyTime: new(500 * time.Millisecond), HealthyDeadline: new(time.Minute)}
 		}
 	}
 
@@ -269,7 +270,7 @@ func TestNodesComeAndGo(t *testing.T) {
 		url := g.start(t, "drained", 2, steady(), drainable, on("client-0"))
 		before := g.ids(t, "drained")
 		stop := sustainPosts(t, url)
-		if _, err := agent.API.Nodes().UpdateDrain(node["client-0"], &api.DrainSpec{Deadline: time.Hour}, false, nil); err != nil {
+		if _, err := agent.API.Nodes().UpdateDrain(node["client-0"], &nomadapi.DrainSpec{Deadline: time.Hour}, false, nil); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "both instances are elsewhere", func() bool {

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 // limit lets in rate_limit requests a second, and rate_limit_burst at once, and
@@ -23,8 +24,8 @@ func (g *Gateway) limit(next handler) handler {
 			turn := limiter.ReserveN(c.arrived, 1)
 			if delay := turn.DelayFrom(c.arrived); delay > 0 {
 				turn.CancelAt(c.arrived)
-				return &Refusal{
-					Status: http.StatusTooManyRequests, Cause: CauseRateLimit, RetryAfter: seconds(delay),
+				return &api.Refusal{
+					Status: http.StatusTooManyRequests, Cause: api.CauseRateLimit, RetryAfter: seconds(delay),
 					Message: fmt.Sprintf("more than %g requests a second", c.policy.RateLimit),
 				}
 			}

@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 // metrics are what the gateway counts. What can be read off the apps at any
@@ -130,25 +132,25 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}
 	for _, s := range g.apps.statuses() {
-		gauge(inFlightDesc, float64(s.InFlight), s.App)
-		gauge(queuedDesc, float64(s.Queued), s.App)
-		gauge(desiredDesc, float64(s.Desired), s.App)
+		gauge(inFlightDesc, float64(s.InFlight), s.App.String())
+		gauge(queuedDesc, float64(s.Queued), s.App.String())
+		gauge(desiredDesc, float64(s.Desired), s.App.String())
 		if s.Load != nil {
-			gauge(loadDesc, *s.Load, s.App, string(s.Metric))
+			gauge(loadDesc, *s.Load, s.App.String(), string(s.Metric))
 		}
-		count := map[State]int{Starting: 0, Ready: 0, Ejected: 0, Draining: 0}
+		count := map[api.State]int{api.Starting: 0, api.Ready: 0, api.Ejected: 0, api.Draining: 0}
 		for _, i := range s.Instances {
 			count[i.State]++
 		}
 		for state, n := range count {
-			gauge(instancesDesc, float64(n), s.App, string(state))
+			gauge(instancesDesc, float64(n), s.App.String(), string(state))
 		}
 	}
-	peers := make(map[PeerState]int)
+	peers := make(map[api.PeerState]int)
 	for _, p := range g.peers.statuses() {
 		peers[p.State]++
 	}
-	for _, state := range peerStates {
+	for _, state := range api.PeerStates {
 		gauge(peersDesc, float64(peers[state]), string(state))
 	}
 	reachable := 1.0

@@ -17,9 +17,10 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
-	"github.com/hashicorp/nomad/api"
+	nomadapi "github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
@@ -109,7 +110,7 @@ func onNomad(t testing.TB, options ...nomadtest.Options) realGateway {
 
 // start registers a job with one group, web, that scales by the document, and
 // waits until its instances are ready.
-func (g realGateway) start(t testing.TB, job string, count int, document scaler.Document, change ...func(*api.TaskGroup)) (url string) {
+func (g realGateway) start(t testing.TB, job string, count int, document scaler.Document, change ...func(*nomadapi.TaskGroup)) (url string) {
 	t.Helper()
 	app := g.register(t, job, count, document, change...)
 	eventually(t, "the instances of "+app+" are ready", func() bool {
@@ -119,7 +120,7 @@ func (g realGateway) start(t testing.TB, job string, count int, document scaler.
 }
 
 // register registers a job with one group, web, that scales by the document.
-func (g realGateway) register(t testing.TB, job string, count int, document scaler.Document, change ...func(*api.TaskGroup)) (app string) {
+func (g realGateway) register(t testing.TB, job string, count int, document scaler.Document, change ...func(*nomadapi.TaskGroup)) (app string) {
 	t.Helper()
 	app = "default/" + job + "/web"
 	j := nomadtest.Job(policy(t, app, document), nomadtest.Self(t))
@@ -133,7 +134,7 @@ func (g realGateway) register(t testing.TB, job string, count int, document scal
 	}
 	g.agent.Register(t, j)
 	t.Cleanup(func() {
-		options := &api.DeregisterOptions{Purge: true, NoShutdownDelay: true}
+		options := &nomadapi.DeregisterOptions{Purge: true, NoShutdownDelay: true}
 		if _, _, err := g.agent.API.Jobs().DeregisterOpts(job, options, nil); err != nil {
 			t.Errorf("removing %s: %v", job, err)
 		}
@@ -141,7 +142,7 @@ func (g realGateway) register(t testing.TB, job string, count int, document scal
 	return app
 }
 
-func (g realGateway) status(t testing.TB, job string) AppStatus {
+func (g realGateway) status(t testing.TB, job string) api.AppStatus {
 	t.Helper()
 	return g.apps.find("default/"+job+"/web").status(g.now(), nil)
 }
@@ -322,7 +323,7 @@ func TestOnNomad(t *testing.T) {
 		url := g.start(t, "growth", 1, scaler.Document{
 			"max_instances": "4", "metric": "concurrency", "target_concurrency_per_instance": "2",
 			"max_concurrency_per_instance": "2", "scale_up_step": "0",
-		}, func(group *api.TaskGroup) { group.Update = nil })
+		}, func(group *nomadapi.TaskGroup) { group.Update = nil })
 		stop := sustain(t, 8, url+"?take=50ms")
 		eventually(t, "four instances are ready", func() bool { return g.status(t, "growth").Running == 4 })
 		stop()
@@ -349,7 +350,7 @@ func TestOnNomad(t *testing.T) {
 	})
 
 	t.Run("no request fails when instances stop", func(t *testing.T) {
-		url := g.start(t, "shrink", 3, scaler.Document{"target_requests_per_instance": "1000000"}, func(group *api.TaskGroup) { group.ShutdownDelay = new(10 * time.Minute) })
+		url := g.start(t, "shrink", 3, scaler.Document{"target_requests_per_instance": "1000000"}, func(group *nomadapi.TaskGroup) { group.ShutdownDelay = new(10 * time.Minute) })
 		stop := sustain(t, 8, url+"?take=20ms")
 		if _, _, err := agent.API.Jobs().Scale("shrink", "web", new(1), "by hand", false, nil, nil); err != nil {
 			t.Fatal(err)
@@ -372,7 +373,7 @@ func TestOnNomad(t *testing.T) {
 		if err := agent.Client.EndDelay(t.Context(), id); err == nil {
 			t.Error("it was ended")
 		}
-		if s := g.status(t, "steady").Instances; len(s) != 1 || s[0].State != Ready {
+		if s := g.status(t, "steady").Instances; len(s) != 1 || s[0].State != api.Ready {
 			t.Errorf("the instances are %+v, want the one", s)
 		}
 	})
@@ -410,7 +411,7 @@ func TestWithoutNomad(t *testing.T) {
 	if err := fetchAll(20, url); err != nil {
 		t.Error(err)
 	}
-	if got := refusal(t, get(t, cold)); got.Status != http.StatusServiceUnavailable || got.Cause != CauseNomadUnreachable {
+	if got := refusal(t, get(t, cold)); got.Status != http.StatusServiceUnavailable || got.Cause != api.CauseNomadUnreachable {
 		t.Errorf("a start without Nomad: %+v", got)
 	}
 	if err := g.agent.Restart(t.Context()); err != nil {

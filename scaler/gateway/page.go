@@ -8,22 +8,24 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 //go:embed page.html
 var pageSource string
 
-var page = template.Must(template.New("page").Parse(pageSource))
+var pageTemplate = template.Must(template.New("page").Parse(pageSource))
 
 // page is the refusal for a person, which tries again of itself.
-func (r *Refusal) page() ([]byte, error) {
+func page(r *api.Refusal) ([]byte, error) {
 	title := "Not available yet"
 	if r.Status == http.StatusTooManyRequests {
 		title = "Too many requests"
 	}
 	var out bytes.Buffer
-	err := page.Execute(&out, struct {
-		*Refusal
+	err := pageTemplate.Execute(&out, struct {
+		*api.Refusal
 		Title string
 	}{r, title})
 	return out.Bytes(), err
@@ -31,7 +33,7 @@ func (r *Refusal) page() ([]byte, error) {
 
 // wantsPage tells whether a page is what the client of a refused request is to
 // see: a browser's, if another try makes sense.
-func wantsPage(r *http.Request, refusal Refusal) bool {
+func wantsPage(r *http.Request, refusal api.Refusal) bool {
 	if refusal.RetryAfter == 0 || (r.Method != http.MethodGet && r.Method != http.MethodHead) {
 		return false
 	}

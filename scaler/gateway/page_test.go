@@ -5,16 +5,18 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 const browserAccept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 // A browser gets a page where another try makes sense, everybody else JSON.
 func TestWantsPage(t *testing.T) {
-	later, never := Refusal{Status: 503, RetryAfter: 5}, Refusal{Status: 404}
+	later, never := api.Refusal{Status: 503, RetryAfter: 5}, api.Refusal{Status: 404}
 	for _, test := range []struct {
 		method, accept string
-		refusal        Refusal
+		refusal        api.Refusal
 		want           bool
 	}{
 		{http.MethodGet, browserAccept, later, true},
@@ -57,7 +59,7 @@ func TestPage(t *testing.T) {
 	if h := response.Header; response.StatusCode != 503 || !strings.HasPrefix(h.Get("Content-Type"), "text/html") || h.Get("Retry-After") != "1" || h.Get("Cache-Control") != "no-store" || h.Get("Vary") != "Accept" {
 		t.Errorf("answered %s with %v", response.Status, h)
 	}
-	for _, want := range []string{`<meta http-equiv="refresh" content="1">`, "the gateway does not know the apps yet", string(CauseStarting)} {
+	for _, want := range []string{`<meta http-equiv="refresh" content="1">`, "the gateway does not know the apps yet", string(api.CauseStarting)} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)
 		}
@@ -68,8 +70,8 @@ func TestPage(t *testing.T) {
 		}
 	}
 
-	evil := Refusal{Status: 503, RetryAfter: 1, Message: `<script>alert("x")</script>`, App: `a/"><b>/c`}
-	written, err := evil.page()
+	evil := api.Refusal{Status: 503, RetryAfter: 1, Message: `<script>alert("x")</script>`, App: idOf(`a/"><b>/c`)}
+	written, err := page(&evil)
 	if err != nil || strings.Contains(string(written), "<script>") || strings.Contains(string(written), "<b>") {
 		t.Errorf("not escaped (%v):\n%s", err, written)
 	}

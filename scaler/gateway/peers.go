@@ -11,6 +11,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 const (
@@ -27,36 +30,11 @@ const (
 	peerForget = time.Minute
 )
 
-// PeerState is where another gateway stands.
-type PeerState string
-
-// The states. What a silent gateway had counts on, less and less; of one that is
-// gone only the requests of the trailing minute do.
-const (
-	PeerAnswers PeerState = "answers"
-	PeerSilent  PeerState = "silent"
-	PeerGone    PeerState = "gone"
-)
-
-var peerStates = []PeerState{PeerAnswers, PeerSilent, PeerGone}
-
-// PeerStatus is what /v1/peers says of another gateway.
-type PeerStatus struct {
-	// Gateway is its ID; "" while it has never answered.
-	Gateway string    `json:"gateway,omitempty"`
-	Address string    `json:"address"`
-	State   PeerState `json:"state"`
-	// Answered is when it was asked last with success.
-	Answered time.Time `json:"answered,omitzero"`
-	// Error is why it did not answer since.
-	Error string `json:"error,omitempty"`
-}
-
 // peers are the other gateways. A nil one is that of a gateway that looks for no
 // other.
 type peers struct {
 	gateway *Gateway
-	fleet   *Fleet
+	fleet   *api.Client
 
 	mu sync.Mutex
 	// found is the outcome of looking for gateways.
@@ -76,20 +54,20 @@ type peer struct {
 	listed   bool
 	self     bool
 	asked    time.Time
-	report   *PeerReport // nil while there is none that counts
+	report   *api.PeerReport // nil while there is none that counts
 	answered time.Time
 	err      error
 }
 
 // remains are what a process has reported last before it ended.
 type remains struct {
-	apps map[string]PeerLoad
+	apps map[scaler.AppID]api.PeerLoad
 	at   time.Time
 }
 
 var errNotLookedFor = errors.New("the gateways have not been looked for yet")
 
-func newPeers(g *Gateway, fleet *Fleet) *peers {
+func newPeers(g *Gateway, fleet *api.Client) *peers {
 	if fleet == nil {
 		return nil
 	}
@@ -145,7 +123,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (s *peers) find(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	addresses, err := s.fleet.list(ctx)
+	addresses, err := s.fleet.Discover(ctx)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return
 	}
@@ -207,8 +185,7 @@ func (s *peers) ask(ctx context.Context, p *peer, timeout time.Duration) {
 	asked := s.gateway.now()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	var report PeerReport
-	err := s.fleet.call(ctx, http.MethodGet, p.address, "/v1/peer", nil, &report)
+	report, err := s.fleet.Peer(ctx, p.address)
 	if err != nil && (errors.Is(ctx.Err(), context.Canceled) || ctx.Err() != nil && timeout < peerTimeout) {
 		return
 	}
@@ -263,14 +240,14 @@ func (s *peers) bury(p *peer) {
 	p.report = nil
 }
 
-func (p *peer) state() PeerState {
+func (p *peer) state() api.PeerState {
 	switch {
 	case p.report != nil && p.err == nil:
-		return PeerAnswers
+		return api.PeerAnswers
 	case refused(p.err):
-		return PeerGone
+		return api.PeerGone
 	default:
-		return PeerSilent
+		return api.PeerSilent
 	}
 }
 
@@ -286,8 +263,8 @@ func (s *peers) merge() {
 	defer s.mu.Unlock()
 	now := s.gateway.now()
 	v := &view{members: make(map[string]member), gone: make(map[string]bool), complete: s.found == nil}
-	totals := make(map[string]*elsewhere)
-	of := func(app string) *elsewhere {
+	totals := make(map[scaler.AppID]*elsewhere)
+	of := func(app scaler.AppID) *elsewhere {
 		if totals[app] == nil {
 			totals[app] = new(elsewhere)
 		}
@@ -329,7 +306,7 @@ func (s *peers) merge() {
 		}
 		v.gone[process] = true
 		for app, l := range r.apps {
-			of(app).add(PeerLoad{RequestsPerMinute: l.RequestsPerMinute}, part)
+			of(app).add(api.PeerLoad{RequestsPerMinute: l.RequestsPerMinute}, part)
 		}
 	}
 	joined := false
@@ -341,15 +318,15 @@ func (s *peers) merge() {
 	for _, a := range s.gateway.apps.all() {
 		arrivals := make([]float64, len(ready))
 		for i, m := range ready {
-			arrivals[i] = m.apps[a.name].Arrivals * m.part
+			arrivals[i] = m.apps[a.id].Arrivals * m.part
 		}
-		a.hear(totals[a.name], arrivals, joined, now)
+		a.hear(totals[a.id], arrivals, joined, now)
 	}
 }
 
 // statuses is what /v1/peers answers.
-func (s *peers) statuses() []PeerStatus {
-	all := []PeerStatus{}
+func (s *peers) statuses() []api.PeerStatus {
+	all := []api.PeerStatus{}
 	if s == nil {
 		return all
 	}
@@ -360,7 +337,7 @@ func (s *peers) statuses() []PeerStatus {
 		if p.self {
 			continue
 		}
-		status := PeerStatus{Address: address, State: p.state(), Answered: p.answered}
+		status := api.PeerStatus{Address: address, State: p.state(), Answered: p.answered}
 		if p.report != nil {
 			status.Gateway = p.report.Gateway
 		}

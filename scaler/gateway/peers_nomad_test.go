@@ -16,9 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/nomad/api"
+	nomadapi "github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -34,10 +35,10 @@ func runGateways(t *testing.T, agent *nomadtest.Agent, n int) []gatewayTask {
 		"gateway", "--listen", "${NOMAD_ADDR_http}", "--admin-listen", "${NOMAD_ADDR_admin}")
 	group := job.TaskGroups[0]
 	group.Count, group.Scaling = &n, nil
-	group.Networks[0].DynamicPorts = append(group.Networks[0].DynamicPorts, api.Port{Label: "admin"})
-	group.Services = []*api.Service{{Name: AdminService, Provider: "nomad", PortLabel: "admin"}}
-	group.RestartPolicy = &api.RestartPolicy{Attempts: new(0), Mode: new(api.RestartPolicyModeFail)}
-	group.ReschedulePolicy = &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)}
+	group.Networks[0].DynamicPorts = append(group.Networks[0].DynamicPorts, nomadapi.Port{Label: "admin"})
+	group.Services = []*nomadapi.Service{{Name: api.AdminService, Provider: "nomad", PortLabel: "admin"}}
+	group.RestartPolicy = &nomadapi.RestartPolicy{Attempts: new(0), Mode: new(nomadapi.RestartPolicyModeFail)}
+	group.ReschedulePolicy = &nomadapi.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)}
 	group.Tasks[0].Env = map[string]string{"NOMAD_ADDR": agent.Address, "NOMADSCALE_ADMIN_TOKEN": peerToken}
 	group.Tasks[0].Resources.MemoryMB = new(256)
 	agent.Register(t, job)
@@ -51,7 +52,7 @@ func runGateways(t *testing.T, agent *nomadtest.Agent, n int) []gatewayTask {
 		}
 		for _, stub := range stubs {
 			allocation, _, err := agent.API.Allocations().Info(stub.ID, nil)
-			if err != nil || allocation.ClientStatus != api.AllocClientStatusRunning {
+			if err != nil || allocation.ClientStatus != nomadapi.AllocClientStatusRunning {
 				return false
 			}
 			task := gatewayTask{allocation: stub.ID}
@@ -69,11 +70,11 @@ func runGateways(t *testing.T, agent *nomadtest.Agent, n int) []gatewayTask {
 	})
 	for _, task := range tasks {
 		eventually(t, "the gateway knows the others", func() bool {
-			var others []PeerStatus
+			var others []api.PeerStatus
 			task.read("/v1/peers", &others)
 			answering := 0
 			for _, other := range others {
-				if other.State == PeerAnswers {
+				if other.State == api.PeerAnswers {
 					answering++
 				}
 			}
@@ -99,15 +100,15 @@ func (g gatewayTask) read(path string, into any) {
 }
 
 // app is what the gateway shows of an app.
-func (g gatewayTask) app(name string) AppStatus {
-	var all []AppStatus
+func (g gatewayTask) app(name string) api.AppStatus {
+	var all []api.AppStatus
 	g.read("/v1/apps", &all)
 	for _, a := range all {
-		if a.App == name {
+		if a.App == idOf(name) {
 			return a
 		}
 	}
-	return AppStatus{}
+	return api.AppStatus{}
 }
 
 // kill is kill -9.
@@ -223,7 +224,7 @@ func TestGatewaysOnNomad(t *testing.T) {
 		for _, g := range gateways {
 			eventually(t, "the instances of "+app+" are ready at every gateway", func() bool {
 				s := g.app(app)
-				return s.App != "" && s.Running == count
+				return s.App.Job != "" && s.Running == count
 			})
 		}
 	}

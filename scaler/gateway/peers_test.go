@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 // clock is the time of a test.
@@ -33,7 +34,7 @@ func together(t testing.TB, n int, change ...func(*Config)) (all []*Gateway, kil
 	var addresses []string
 	for i := range all {
 		all[i] = newGateway(t, append(change, func(c *Config) {
-			c.ID, c.AdminToken, c.Peers = fmt.Sprintf("gateway-%d", i), "secret", &Fleet{Token: "secret"}
+			c.ID, c.AdminToken, c.Peers = fmt.Sprintf("gateway-%d", i), "secret", &api.Client{Token: "secret"}
 		})...)
 		addresses = append(addresses, "http://"+all[i].AdminAddress())
 	}
@@ -66,10 +67,10 @@ func meet(t testing.TB, all ...*Gateway) {
 type speaker struct {
 	*httptest.Server
 	// report is what it says; nil makes it fail.
-	report atomic.Pointer[PeerReport]
+	report atomic.Pointer[api.PeerReport]
 }
 
-func speaking(t testing.TB, r PeerReport) *speaker {
+func speaking(t testing.TB, r api.PeerReport) *speaker {
 	t.Helper()
 	s := new(speaker)
 	s.report.Store(&r)
@@ -90,7 +91,7 @@ func beside(t testing.TB, others ...*speaker) (*Gateway, *clock) {
 	t.Helper()
 	c := new(clock)
 	g := newGateway(t, func(config *Config) {
-		config.Now, config.Peers = c.now, new(Fleet)
+		config.Now, config.Peers = c.now, new(api.Client)
 		for _, other := range others {
 			config.Peers.Addresses = append(config.Peers.Addresses, other.URL)
 		}
@@ -109,8 +110,8 @@ func (g *Gateway) ask(t testing.TB) elsewhere {
 	return a.elsewhere
 }
 
-var busy = PeerReport{Gateway: "other", Process: "p1", Apps: map[string]PeerLoad{
-	appName: {RequestsPerMinute: 600, Concurrency: 10, InFlight: map[string]int{"a": 6, "b": 2}},
+var busy = api.PeerReport{Gateway: "other", Process: "p1", Apps: map[scaler.AppID]api.PeerLoad{
+	appID: {RequestsPerMinute: 600, Concurrency: 10, InFlight: map[string]int{"a": 6, "b": 2}},
 }}
 
 func want(t testing.TB, when string, e elsewhere, perMinute, concurrency, atA int) {
@@ -135,7 +136,7 @@ func TestPeerThatIsSilentFades(t *testing.T) {
 	want(t, "at the end", g.ask(t), 11, 1, 1)
 	clock.pass(time.Second)
 	want(t, "after a minute", g.ask(t), 0, 0, 0)
-	if s := g.peers.statuses(); len(s) != 1 || s[0].State != PeerSilent || !strings.Contains(s[0].Error, "it is not well") {
+	if s := g.peers.statuses(); len(s) != 1 || s[0].State != api.PeerSilent || !strings.Contains(s[0].Error, "it is not well") {
 		t.Errorf("it shows as %+v", s)
 	}
 	other.report.Store(&busy)
@@ -150,7 +151,7 @@ func TestPeerThatIsGone(t *testing.T) {
 	g.ask(t)
 	other.Close()
 	want(t, "at once", g.ask(t), 600, 0, 0)
-	if s := g.peers.statuses(); len(s) != 1 || s[0].State != PeerGone {
+	if s := g.peers.statuses(); len(s) != 1 || s[0].State != api.PeerGone {
 		t.Errorf("it shows as %+v", s)
 	}
 	clock.pass(peerForget / 2)
@@ -167,7 +168,7 @@ func TestPeerThatStartsAnew(t *testing.T) {
 	g.ask(t)
 	anew := busy
 	anew.Process = "p2"
-	anew.Apps = map[string]PeerLoad{appName: {RequestsPerMinute: 1, Concurrency: 1}}
+	anew.Apps = map[scaler.AppID]api.PeerLoad{appID: {RequestsPerMinute: 1, Concurrency: 1}}
 	other.report.Store(&anew)
 	want(t, "at once", g.ask(t), 601, 1, 0)
 	clock.pass(peerForget / 2)
@@ -207,7 +208,7 @@ func TestDecisionsAreByTheLoadOfAll(t *testing.T) {
 
 // The first request at a gateway scales for those that wait at the others, too.
 func TestGatewaysScaleForAll(t *testing.T) {
-	other := speaking(t, PeerReport{Gateway: "other", Process: "p1"})
+	other := speaking(t, api.PeerReport{Gateway: "other", Process: "p1"})
 	g, _ := beside(t, other)
 	f := new(fakeNomad)
 	g.config.Nomad = f
@@ -537,7 +538,7 @@ func TestDelaysEndWhenAllAreDone(t *testing.T) {
 
 func TestDelaysStayWhileAGatewayIsSilent(t *testing.T) {
 	f := new(fakeNomad)
-	drained := PeerReport{Gateway: "other", Process: "p1", Apps: map[string]PeerLoad{appName: {Drained: []string{"a"}}}}
+	drained := api.PeerReport{Gateway: "other", Process: "p1", Apps: map[scaler.AppID]api.PeerLoad{appID: {Drained: []string{"a"}}}}
 	other := speaking(t, drained)
 	g, _ := beside(t, other)
 	g.config.EndDelays, g.config.Nomad = true, f
@@ -576,11 +577,11 @@ func TestPeersAreShown(t *testing.T) {
 		}
 		return body(t, response)
 	}
-	var shown []PeerStatus
+	var shown []api.PeerStatus
 	if err := json.Unmarshal([]byte(get("/v1/peers")), &shown); err != nil {
 		t.Fatal(err)
 	}
-	if len(shown) != 1 || shown[0].Gateway != "gateway-1" || shown[0].State != PeerAnswers || shown[0].Answered.IsZero() ||
+	if len(shown) != 1 || shown[0].Gateway != "gateway-1" || shown[0].State != api.PeerAnswers || shown[0].Answered.IsZero() ||
 		shown[0].Address != "http://"+all[1].AdminAddress() || shown[0].Error != "" {
 		t.Errorf("the others show as %+v", shown)
 	}
@@ -597,21 +598,21 @@ func TestPeersAreShown(t *testing.T) {
 // Whatever another gateway says, nothing breaks, and its load is never below
 // none.
 func FuzzPeer(f *testing.F) {
-	for _, seed := range []any{busy, SlotReport{Process: "p1", App: appName, Number: 1, Held: map[string]int{"a": 1}, Want: map[string]int{"a": 3}}} {
+	for _, seed := range []any{busy, api.PermitReport{Process: "p1", App: appID, Number: 1, Granted: map[string]int{"a": 1}, Requested: map[string]int{"a": 3}}} {
 		text, err := json.Marshal(seed)
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(text)
 	}
-	f.Add([]byte(`{"process":"p","number":-1,"held":{"a":99999},"want":{"a":1073741824,"x":1}}`))
-	g := newGateway(f, func(c *Config) { c.Peers = &Fleet{Addresses: []string{"http://127.0.0.1:1"}} })
+	f.Add([]byte(`{"process":"p","number":-1,"granted":{"a":99999},"requested":{"a":1073741824,"x":1}}`))
+	g := newGateway(f, func(c *Config) { c.Peers = &api.Client{Addresses: []string{"http://127.0.0.1:1"}} })
 	const limit = 4
 	g.declare(declared(f, appName, scaler.Document{"max_concurrency_per_instance": fmt.Sprint(limit), "rate_limit": "10"}))
 	a := g.apps.find(appName)
 	a.addReady("a", 0)
 	f.Fuzz(func(t *testing.T, text []byte) {
-		var report PeerReport
+		var report api.PeerReport
 		if err := json.Unmarshal(text, &report); err == nil {
 			now := g.now()
 			g.peers.mu.Lock()
@@ -626,7 +627,7 @@ func FuzzPeer(f *testing.F) {
 				t.Errorf("the share is %v", a.share)
 			}
 		}
-		var slots SlotReport
+		var slots api.PermitReport
 		if err := json.Unmarshal(text, &slots); err == nil {
 			answer := a.answer(slots)
 			a.mu.Lock()
@@ -634,7 +635,7 @@ func FuzzPeer(f *testing.F) {
 			a.slots.take(g.peers.known(), g.now())
 			clear(a.slots.others)
 			a.mu.Unlock()
-			for id, n := range answer.Held {
+			for id, n := range answer.Granted {
 				if n < 0 || n > limit {
 					t.Errorf("%d slots of %s are held", n, id)
 				}
@@ -647,16 +648,16 @@ func FuzzPeer(f *testing.F) {
 // it, and those without requests take none.
 func TestGatewaysScaleInTurn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		app := rapid.StringN(1, 20, -1).Draw(t, "app")
+		app := scaler.AppID{Job: rapid.StringN(1, 20, -1).Draw(t, "app")}
 		wanting := rapid.SliceOfNDistinct(rapid.StringN(1, 20, -1), 1, 5, rapid.ID[string]).Draw(t, "wanting")
-		quiet := member{answers: true, apps: map[string]PeerLoad{"other": {Concurrency: 1}}}
-		silent := member{apps: map[string]PeerLoad{app: {Concurrency: 1}}}
+		quiet := member{answers: true, apps: map[scaler.AppID]api.PeerLoad{{Job: "other"}: {Concurrency: 1}}}
+		silent := member{apps: map[scaler.AppID]api.PeerLoad{app: {Concurrency: 1}}}
 		var turns []int
 		for _, process := range wanting {
 			v := view{members: map[string]member{"quiet": quiet, "silent": silent}}
 			for _, other := range wanting {
 				if other != process {
-					v.members[other] = member{answers: true, apps: map[string]PeerLoad{app: {Concurrency: 1}}}
+					v.members[other] = member{answers: true, apps: map[scaler.AppID]api.PeerLoad{app: {Concurrency: 1}}}
 				}
 			}
 			turns = append(turns, v.ahead(app, process))

@@ -7,6 +7,8 @@ import (
 	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 const (
@@ -63,14 +65,14 @@ func (c *call) again(r *http.Request, err error) (bool, error) {
 	}
 	var unsent notSent
 	var broken unanswered
-	reason, last := "", (*Refusal)(nil)
+	reason, last := "", (*api.Refusal)(nil)
 	switch {
 	case errors.As(err, &unsent):
 		reason = "not_sent"
-		last = &Refusal{Status: http.StatusBadGateway, Cause: CauseUnreachable, Message: "instances do not accept connections: " + unsent.Error()}
+		last = &api.Refusal{Status: http.StatusBadGateway, Cause: api.CauseUnreachable, Message: "instances do not accept connections: " + unsent.Error()}
 	case errors.As(err, &broken):
 		reason = "idempotent"
-		last = &Refusal{Status: http.StatusBadGateway, Cause: CauseBadAnswer, Message: "the instance broke off before it answered: " + broken.Error()}
+		last = &api.Refusal{Status: http.StatusBadGateway, Cause: api.CauseBadAnswer, Message: "the instance broke off before it answered: " + broken.Error()}
 		if c.replayed == maxReplays || !idempotent(r) || !c.upload.replayable() {
 			return false, last
 		}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -24,7 +25,7 @@ func between(t *testing.T, first, second string) (g *Gateway, url string) {
 	g.apps.report([]nomad.App{declared(t, appName, scaler.Document{"service_selection_mode": "first"})})
 	g.apps.Replace([]nomad.Instance{allocation(appName, "a", 0, first), allocation(appName, "b", 1, second)})
 	running(t, g)
-	wantStates(t, g, map[string]State{"a": Ready, "b": Ready})
+	wantStates(t, g, map[string]api.State{"a": api.Ready, "b": api.Ready})
 	return g, "http://" + g.Address() + "/apps/" + appName + "/"
 }
 
@@ -103,7 +104,7 @@ func TestRetryOnlyWhereItIsSafe(t *testing.T) {
 				if got := body(t, response); response.StatusCode != http.StatusOK || got != test.body {
 					t.Errorf("got %s %q, want the other instance's answer", response.Status, got)
 				}
-			} else if got := refusal(t, response); got.Status != http.StatusBadGateway || got.Cause != CauseBadAnswer {
+			} else if got := refusal(t, response); got.Status != http.StatusBadGateway || got.Cause != api.CauseBadAnswer {
 				t.Errorf("got %+v, want 502", got)
 			}
 			if seen.Load() != 1 {
@@ -122,7 +123,7 @@ func TestRetryEndsAfterOneReplay(t *testing.T) {
 	first, seenFirst := breaking(t, "")
 	second, seenSecond := breaking(t, "")
 	_, url := between(t, first, second)
-	if got := refusal(t, get(t, url)); got.Status != http.StatusBadGateway || got.Cause != CauseBadAnswer {
+	if got := refusal(t, get(t, url)); got.Status != http.StatusBadGateway || got.Cause != api.CauseBadAnswer {
 		t.Errorf("got %+v, want 502", got)
 	}
 	if seenFirst.Load() != 1 || seenSecond.Load() != 1 {
@@ -176,7 +177,7 @@ func TestRetryAfterTheTransportsOwn(t *testing.T) {
 	if seen.Load() != 1 || seenSecond.Load() != 1 {
 		t.Errorf("the instances had the request %d and %d times, want once each", seen.Load(), seenSecond.Load())
 	}
-	if s := g.states(appName)["a"]; s != Ejected {
+	if s := g.states(appName)["a"]; s != api.Ejected {
 		t.Errorf("the instance that died is %s", s)
 	}
 }
@@ -209,7 +210,7 @@ func TestRetryNoCall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := refusal(t, response); got.Status != http.StatusBadGateway || got.Cause != CauseBadAnswer || seen.Load() != 1 {
+		if got := refusal(t, response); got.Status != http.StatusBadGateway || got.Cause != api.CauseBadAnswer || seen.Load() != 1 {
 			t.Errorf("with a body of %q: got %+v after %d tries, want 502 after one", text, got, seen.Load())
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -72,7 +73,7 @@ func TestRouteRefuses(t *testing.T) {
 	g := newGateway(t)
 	reached := false
 	h := g.route(func(http.ResponseWriter, *http.Request, *call) error { reached = true; return nil })
-	check := func(status int, cause Cause) {
+	check := func(status int, cause api.Cause) {
 		t.Helper()
 		r, err := http.NewRequest(http.MethodGet, "http://gateway/apps/"+appName+"/", nil)
 		if err != nil {
@@ -83,12 +84,12 @@ func TestRouteRefuses(t *testing.T) {
 			t.Errorf("got %d %s, want %d %s", got.Status, got.Cause, status, cause)
 		}
 	}
-	check(http.StatusServiceUnavailable, CauseStarting)
+	check(http.StatusServiceUnavailable, api.CauseStarting)
 	g.declare()
-	check(http.StatusNotFound, CauseNoApp)
+	check(http.StatusNotFound, api.CauseNoApp)
 	_, broken := scaler.Parse(scaler.Document{"max_instances": "many"})
 	g.declare(nomad.App{ID: scaler.AppID{Namespace: "default", Job: "shop", Group: "web"}, Err: broken})
-	check(http.StatusServiceUnavailable, CausePolicyInvalid)
+	check(http.StatusServiceUnavailable, api.CausePolicyInvalid)
 	if reached {
 		t.Error("a request went on without an app")
 	}
@@ -106,9 +107,9 @@ func TestMountConflicts(t *testing.T) {
 		g.declare(order...)
 		mounts, refused := map[string][]string{}, map[string][]string{}
 		for _, s := range g.apps.statuses() {
-			mounts[s.App] = s.Mounts
+			mounts[s.App.String()] = s.Mounts
 			if s.Refused != nil {
-				refused[s.App] = s.Refused
+				refused[s.App.String()] = s.Refused
 			}
 		}
 		wantMounts := map[string][]string{

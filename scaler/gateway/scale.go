@@ -107,7 +107,7 @@ func (a *app) grow(load float64) {
 	ctx := a.gateway.ctx
 	a.settle(ctx, load)
 	a.gateway.peers.refresh(ctx)
-	if ahead := a.gateway.peers.known().ahead(a.name, a.gateway.process); ahead > 0 {
+	if ahead := a.gateway.peers.known().ahead(a.id, a.gateway.process); ahead > 0 {
 		pause(ctx, time.Duration(ahead)*turnPause)
 	}
 	for {

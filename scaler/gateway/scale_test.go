@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -190,8 +191,8 @@ func TestScaleWakesForRefusedRequests(t *testing.T) {
 	scaling(t, scaler.Document{"min_instances": "0", "metric": "concurrency", "max_queued_requests": "0"}, f, func(t *testing.T, _ *Gateway, c *crowd) {
 		c.send(t.Context(), 0)
 		settled(t)
-		if _, refused := c.seen(); refused[0].Cause != CauseQueueFull {
-			t.Errorf("refused %+v, want %s", refused[0], CauseQueueFull)
+		if _, refused := c.seen(); refused[0].Cause != api.CauseQueueFull {
+			t.Errorf("refused %+v, want %s", refused[0], api.CauseQueueFull)
 		}
 		if scaled, _, _ := f.calls(); !slices.Equal(scaled, []int{1}) {
 			t.Errorf("scaled to %v, want to 1", scaled)

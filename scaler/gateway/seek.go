@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 const (
@@ -49,7 +51,7 @@ func (a *app) seekOnce(ctx context.Context) (served, again bool) {
 		a.mu.Unlock()
 		return false, false
 	}
-	report := a.slots.report(a.name)
+	report := a.slots.report(a.id)
 	a.mu.Unlock()
 
 	g := a.gateway
@@ -71,7 +73,7 @@ func (a *app) seekOnce(ctx context.Context) (served, again bool) {
 
 // exchange tells all gateways that answer, and returns what they say, and whether
 // all have said something.
-func (s *peers) exchange(ctx context.Context, r SlotReport) (answers []SlotReport, all bool) {
+func (s *peers) exchange(ctx context.Context, r api.PermitReport) (answers []api.PermitReport, all bool) {
 	select {
 	case <-ctx.Done():
 	case <-s.looked:
@@ -88,8 +90,8 @@ func (s *peers) exchange(ctx context.Context, r SlotReport) (answers []SlotRepor
 		}
 		asked++
 		group.Go(func() {
-			var answer SlotReport
-			if err := s.fleet.call(asking, http.MethodPost, m.address, "/v1/peer/slots", r, &answer); err != nil {
+			answer, err := s.fleet.ExchangePermits(asking, m.address, r)
+			if err != nil {
 				s.gateway.metrics.peerErrors.Inc()
 				return
 			}
@@ -117,27 +119,27 @@ const maxSlotReport = 16 << 20
 // serveSlots hears what another gateway wants, and answers with what is left to
 // this one.
 func (g *Gateway) serveSlots(w http.ResponseWriter, r *http.Request) {
-	var report SlotReport
+	var report api.PermitReport
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxSlotReport)).Decode(&report); err != nil {
 		http.Error(w, fmt.Sprintf("reading the slots: %v", err), http.StatusBadRequest)
 		return
 	}
 	g.slotReports.heard(report.Number)
-	a := g.apps.find(report.App)
+	a := g.apps.find(report.App.String())
 	if a == nil {
 		// Without the app it has none of its slots.
-		writeJSON(w, SlotReport{Process: g.process, App: report.App, Number: g.slotReports.next()})
+		writeJSON(w, api.PermitReport{Process: g.process, App: report.App, Number: g.slotReports.next()})
 		return
 	}
 	writeJSON(w, a.answer(report))
 }
 
 // answer gives up slots to another gateway.
-func (a *app) answer(r SlotReport) SlotReport {
+func (a *app) answer(r api.PermitReport) api.PermitReport {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now, v := a.gateway.now(), a.gateway.peers.known()
 	a.slots.hear(r, now)
 	a.slots.yield(r, a.queue.length, v, now)
-	return a.slots.report(a.name)
+	return a.slots.report(a.id)
 }

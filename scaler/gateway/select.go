@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/selection"
 )
 
@@ -54,7 +55,7 @@ func (a *app) take(c *call, key string) error {
 	if a.queue.length > 0 {
 		return errNoPlace
 	}
-	if i := a.instances[c.failedAt]; i != nil && i.state == Ready {
+	if i := a.instances[c.failedAt]; i != nil && i.state == api.Ready {
 		a.pool.SetReady(i.ID, false)
 		var err error
 		c.place, err = a.acquire(key)
@@ -78,7 +79,7 @@ func (a *app) acquire(key string) (place, error) {
 	if !errors.As(err, &several) {
 		return place{}, errNoPlace
 	}
-	refusal := &Refusal{Status: http.StatusConflict, Cause: CauseSeveralInstances, Message: err.Error()}
+	refusal := &api.Refusal{Status: http.StatusConflict, Cause: api.CauseSeveralInstances, Message: err.Error()}
 	for _, id := range several.IDs {
 		refusal.Instances = append(refusal.Instances, a.instances[id].ref())
 	}

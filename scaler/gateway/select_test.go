@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -25,9 +26,9 @@ func TestExactRefusesSeveral(t *testing.T) {
 	}
 	a.addReady("a", 1)
 	got := asRefusal(serve(h, g.callFor(appName)))
-	want := []InstanceRef{{ID: "b", Index: 0, Address: "instance-b"}, {ID: "a", Index: 1, Address: "instance-a"}}
-	if got.Status != http.StatusConflict || got.Cause != CauseSeveralInstances {
-		t.Errorf("with two instances: got %d %s, want 409 %s", got.Status, got.Cause, CauseSeveralInstances)
+	want := []api.InstanceRef{{ID: "b", Index: 0, Address: "instance-b"}, {ID: "a", Index: 1, Address: "instance-a"}}
+	if got.Status != http.StatusConflict || got.Cause != api.CauseSeveralInstances {
+		t.Errorf("with two instances: got %d %s, want 409 %s", got.Status, got.Cause, api.CauseSeveralInstances)
 	}
 	if diff := cmp.Diff(want, got.Instances); diff != "" {
 		t.Errorf("instances (-want +got):\n%s", diff)
@@ -87,7 +88,7 @@ func TestSelectionTriesAnother(t *testing.T) {
 		t.Errorf("offered to (-want +got):\n%s", diff)
 	}
 	for _, i := range a.status(g.now(), nil).Instances {
-		if want := i.ID == "c"; (i.State == Ready) != want || i.InFlight != 0 {
+		if want := i.ID == "c"; (i.State == api.Ready) != want || i.InFlight != 0 {
 			t.Errorf("instance %s is %s with %d in flight", i.ID, i.State, i.InFlight)
 		}
 	}
@@ -102,10 +103,10 @@ func TestSelectionDoesNotRepeat(t *testing.T) {
 	tries := 0
 	h := g.selection(func(http.ResponseWriter, *http.Request, *call) error {
 		tries++
-		return &Refusal{Status: http.StatusBadGateway, Cause: CauseBadAnswer}
+		return &api.Refusal{Status: http.StatusBadGateway, Cause: api.CauseBadAnswer}
 	})
-	if got := asRefusal(serve(h, g.callFor(appName))); tries != 1 || got.Cause != CauseBadAnswer {
-		t.Errorf("got %s after %d tries, want %s after one", got.Cause, tries, CauseBadAnswer)
+	if got := asRefusal(serve(h, g.callFor(appName))); tries != 1 || got.Cause != api.CauseBadAnswer {
+		t.Errorf("got %s after %d tries, want %s after one", got.Cause, tries, api.CauseBadAnswer)
 	}
 }
 

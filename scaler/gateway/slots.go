@@ -5,6 +5,8 @@ import (
 	"math"
 	"time"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/selection"
 )
 
@@ -46,7 +48,7 @@ type slots struct {
 
 // heard is the newest that another gateway has said, and when.
 type heard struct {
-	SlotReport
+	api.PermitReport
 	at time.Time
 }
 
@@ -109,14 +111,14 @@ func (s *slots) held(i *selection.Instance) int {
 }
 
 // report says what the gateway holds and wants at this moment.
-func (s *slots) report(app string) SlotReport {
-	r := SlotReport{Process: s.process, App: app, Number: s.number.next(), Held: make(map[string]int), Want: make(map[string]int), Asked: s.asked}
+func (s *slots) report(app scaler.AppID) api.PermitReport {
+	r := api.PermitReport{Process: s.process, App: app, Number: s.number.next(), Granted: make(map[string]int), Requested: make(map[string]int), RequestedAt: s.asked}
 	for _, i := range s.pool.Instances() {
 		if n := s.held(i); n > 0 {
-			r.Held[i.ID] = n
+			r.Granted[i.ID] = n
 		}
 		if n := s.want[i.ID]; n > 0 {
-			r.Want[i.ID] = n
+			r.Requested[i.ID] = n
 		}
 	}
 	return r
@@ -137,7 +139,7 @@ func (s *slots) ask(waiting int) bool {
 }
 
 // hear takes over what another gateway says, unless something newer is known.
-func (s *slots) hear(r SlotReport, now time.Time) {
+func (s *slots) hear(r api.PermitReport, now time.Time) {
 	if r.Number > s.others[r.Process].Number {
 		s.others[r.Process] = heard{r, now}
 	}
@@ -146,10 +148,10 @@ func (s *slots) hear(r SlotReport, now time.Time) {
 
 // yield gives up slots that another gateway wants: those that are not in use, and
 // where requests are under way or wait all above an even part.
-func (s *slots) yield(r SlotReport, waiting int, v *view, now time.Time) {
+func (s *slots) yield(r api.PermitReport, waiting int, v *view, now time.Time) {
 	others := s.counted(v, now)
 	for _, i := range s.pool.Instances() {
-		want := r.Want[i.ID]
+		want := r.Requested[i.ID]
 		if want == 0 {
 			continue
 		}
@@ -174,10 +176,10 @@ func (s *slots) take(v *view, now time.Time) {
 	for _, i := range s.pool.Instances() {
 		free, theirs := s.limit, s.limit
 		for process, o := range others {
-			taken := o.Held[i.ID]
+			taken := o.Granted[i.ID]
 			theirs -= taken
-			if o.Asked < s.asked || o.Asked == s.asked && process < s.process {
-				taken = max(taken, o.Want[i.ID])
+			if o.RequestedAt < s.asked || o.RequestedAt == s.asked && process < s.process {
+				taken = max(taken, o.Requested[i.ID])
 			}
 			free -= taken
 		}
@@ -194,19 +196,19 @@ func (s *slots) take(v *view, now time.Time) {
 // counted are the gateways whose slots count: those that are there, and those
 // that have just been heard of for the first time. Of one that is silent a part
 // counts.
-func (s *slots) counted(v *view, now time.Time) map[string]SlotReport {
-	reports := make(map[string]SlotReport)
+func (s *slots) counted(v *view, now time.Time) map[string]api.PermitReport {
+	reports := make(map[string]api.PermitReport)
 	for process, o := range s.others {
 		m, known := v.members[process]
 		switch {
 		case known && m.part < 1:
-			r := SlotReport{Held: make(map[string]int)}
-			for id, n := range o.Held {
-				r.Held[id] = int(math.Ceil(float64(n) * m.part))
+			r := api.PermitReport{Granted: make(map[string]int)}
+			for id, n := range o.Granted {
+				r.Granted[id] = int(math.Ceil(float64(n) * m.part))
 			}
 			reports[process] = r
 		case known, !v.gone[process] && now.Sub(o.at) < peerHold:
-			reports[process] = o.SlotReport
+			reports[process] = o.PermitReport
 		}
 	}
 	return reports
@@ -215,11 +217,11 @@ func (s *slots) counted(v *view, now time.Time) map[string]SlotReport {
 // even is an even part of an instance's slots, for this gateway and those that
 // hold or want some. What cannot be split goes to each of them in turn, a second
 // at a time.
-func (s *slots) even(id string, others map[string]SlotReport, now time.Time) int {
+func (s *slots) even(id string, others map[string]api.PermitReport, now time.Time) int {
 	n, place := 1, 0
 	turn := id + now.UTC().Format(time.TimeOnly)
 	for process, o := range others {
-		if o.Held[id] == 0 && o.Want[id] == 0 {
+		if o.Granted[id] == 0 && o.Requested[id] == 0 {
 			continue
 		}
 		n++

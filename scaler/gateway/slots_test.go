@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/selection"
 )
 
@@ -19,7 +20,7 @@ type holder struct {
 	requests []*selection.Instance
 	// asking is what it has told the others of what it wants, until all have
 	// answered.
-	asking   *SlotReport
+	asking   *api.PermitReport
 	answered map[string]bool
 }
 
@@ -60,7 +61,7 @@ func TestSlotsAreHeldOnce(t *testing.T) {
 			from  string
 			to    *holder
 			asked int64
-			SlotReport
+			api.PermitReport
 		}
 		var answers []answer
 		for range rapid.IntRange(1, 120).Draw(t, "steps") {
@@ -81,7 +82,7 @@ func TestSlotsAreHeldOnce(t *testing.T) {
 				}
 			case "ask":
 				if h.asking == nil && h.ask(h.waiting) {
-					r := h.report("app")
+					r := h.report(appID)
 					h.asking, h.answered = &r, make(map[string]bool)
 				}
 			case "tell":
@@ -90,7 +91,7 @@ func TestSlotsAreHeldOnce(t *testing.T) {
 				if h.asking != nil && other != h {
 					other.hear(*h.asking, now)
 					other.yield(*h.asking, other.waiting, v, now)
-					answers = append(answers, answer{other.process, h, h.asking.Number, other.report("app")})
+					answers = append(answers, answer{other.process, h, h.asking.Number, other.report(appID)})
 				}
 			case "hear":
 				if len(answers) == 0 {
@@ -102,7 +103,7 @@ func TestSlotsAreHeldOnce(t *testing.T) {
 				if a.to.asking == nil || a.to.asking.Number != a.asked {
 					break
 				}
-				a.to.hear(a.SlotReport, now)
+				a.to.hear(a.PermitReport, now)
 				a.to.answered[a.from] = true
 				if len(a.to.answered) == len(all)-1 {
 					a.to.asking = nil

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -50,7 +51,7 @@ func TestSmugglingIsRefused(t *testing.T) {
 	g.apps.report([]nomad.App{declared(t, appName, scaler.Document{"hosts": "shop.example.com"})})
 	g.apps.Replace([]nomad.Instance{allocation(appName, "a", 0, upstreamServer(t, instance.ServeHTTP))})
 	running(t, g)
-	wantStates(t, g, map[string]State{"a": Ready})
+	wantStates(t, g, map[string]api.State{"a": api.Ready})
 
 	head := func(lines ...string) string {
 		return "POST / HTTP/1.1\r\nHost: shop.example.com\r\n" + strings.Join(lines, "\r\n") + "\r\n\r\n"

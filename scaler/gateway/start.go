@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -55,8 +56,8 @@ func (a *app) startFailure(now time.Time) (f startFailure) {
 	}
 	for _, i := range a.instances {
 		switch {
-		case i.state == Draining:
-		case i.state == Starting && (i.Failed || i.Failure != "" && now.Sub(i.since) > p.StartTimeout):
+		case i.state == api.Draining:
+		case i.state == api.Starting && (i.Failed || i.Failure != "" && now.Sub(i.since) > p.StartTimeout):
 			consider(i.Instance, time.Time{})
 		default:
 			return startFailure{}
@@ -105,9 +106,9 @@ func (a *app) startFailed(p *scaler.Policy) error {
 	}
 }
 
-func (a *app) startRefusal(now time.Time) *Refusal {
-	return &Refusal{
-		Status: http.StatusServiceUnavailable, Cause: CauseStartFailed, Message: "no instance starts: " + a.failing.why,
+func (a *app) startRefusal(now time.Time) *api.Refusal {
+	return &api.Refusal{
+		Status: http.StatusServiceUnavailable, Cause: api.CauseStartFailed, Message: "no instance starts: " + a.failing.why,
 		RetryAfter: seconds(a.failing.next.Sub(now)),
 	}
 }

@@ -6,9 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/nomad/api"
+	nomadapi "github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -16,33 +17,33 @@ import (
 // is told soon, with the cause; and once the job is mended it is served.
 func TestFailedStartsOnNomad(t *testing.T) {
 	g := onNomad(t)
-	crash := &api.RestartPolicy{Attempts: new(1), Interval: new(time.Minute), Delay: new(time.Second), Mode: new("fail")}
+	crash := &nomadapi.RestartPolicy{Attempts: new(1), Interval: new(time.Minute), Delay: new(time.Second), Mode: new("fail")}
 	for job, test := range map[string]struct {
-		broken func(*api.TaskGroup)
+		broken func(*nomadapi.TaskGroup)
 		want   string
 	}{
-		"memory": {func(group *api.TaskGroup) {
+		"memory": {func(group *nomadapi.TaskGroup) {
 			group.Tasks[0].Resources.MemoryMB = new(1 << 20)
 		}, "1 instance cannot be placed: memory exhausted on 1 node"},
-		"constraint": {func(group *api.TaskGroup) {
-			group.Constraints = append(group.Constraints, api.NewConstraint("${attr.kernel.name}", "=", "plan9"))
+		"constraint": {func(group *nomadapi.TaskGroup) {
+			group.Constraints = append(group.Constraints, nomadapi.NewConstraint("${attr.kernel.name}", "=", "plan9"))
 		}, "${attr.kernel.name} = plan9 rules out 1 node"},
-		"driver": {func(group *api.TaskGroup) {
+		"driver": {func(group *nomadapi.TaskGroup) {
 			group.Tasks[0].Driver, group.Tasks[0].Config = "docker", map[string]any{"image": "nothing"}
 		}, "missing drivers rules out 1 node"},
-		"command": {func(group *api.TaskGroup) {
+		"command": {func(group *nomadapi.TaskGroup) {
 			group.Tasks[0].Config["command"] = "/no/such/command"
 		}, `Driver Failure: failed to launch command with executor: rpc error: code = Unknown desc = binary "/no/such/command" could not be found`},
-		"artifact": {func(group *api.TaskGroup) {
-			group.RestartPolicy = &api.RestartPolicy{Attempts: new(0), Interval: new(time.Minute), Delay: new(time.Second), Mode: new("fail")}
-			group.Tasks[0].Artifacts = []*api.TaskArtifact{{GetterSource: new("http://user:secret@127.0.0.1:1/app.tar.gz?token=secret")}}
+		"artifact": {func(group *nomadapi.TaskGroup) {
+			group.RestartPolicy = &nomadapi.RestartPolicy{Attempts: new(0), Interval: new(time.Minute), Delay: new(time.Second), Mode: new("fail")}
+			group.Tasks[0].Artifacts = []*nomadapi.TaskArtifact{{GetterSource: new("http://user:secret@127.0.0.1:1/app.tar.gz?token=secret")}}
 		}, "Failed Artifact Download: failed to download artifact"},
-		"crash": {func(group *api.TaskGroup) {
+		"crash": {func(group *nomadapi.TaskGroup) {
 			group.RestartPolicy = crash
 			group.Tasks[0].Config["command"] = "/bin/false"
 		}, "Exit Code: 1; Exceeded allowed attempts 1"},
-		"loop": {func(group *api.TaskGroup) {
-			group.RestartPolicy = &api.RestartPolicy{Attempts: new(1), Interval: new(time.Minute), Delay: new(time.Second), Mode: new("delay")}
+		"loop": {func(group *nomadapi.TaskGroup) {
+			group.RestartPolicy = &nomadapi.RestartPolicy{Attempts: new(1), Interval: new(time.Minute), Delay: new(time.Second), Mode: new("delay")}
 			group.Tasks[0].Config["command"] = "/bin/false"
 		}, "Exit Code: 1; Exceeded allowed attempts, applying a delay"},
 	} {
@@ -52,13 +53,13 @@ func TestFailedStartsOnNomad(t *testing.T) {
 			began := time.Now()
 			got := refusal(t, get(t, url))
 			t.Logf("after %.1f s: %s (again in %d s)", time.Since(began).Seconds(), got.Message, got.RetryAfter)
-			if got.Status != http.StatusServiceUnavailable || got.Cause != CauseStartFailed || got.RetryAfter < 1 || !strings.Contains(got.Message, test.want) {
+			if got.Status != http.StatusServiceUnavailable || got.Cause != api.CauseStartFailed || got.RetryAfter < 1 || !strings.Contains(got.Message, test.want) {
 				t.Errorf("got %+v, want 503 start_failed with %q", got, test.want)
 			}
 			if strings.Contains(got.Message, "secret") {
 				t.Errorf("the message gives away a secret: %s", got.Message)
 			}
-			if again := refusal(t, get(t, url)); again.Cause != CauseStartFailed {
+			if again := refusal(t, get(t, url)); again.Cause != api.CauseStartFailed {
 				t.Errorf("the next request got %+v, want the same", again)
 			}
 			if s := g.status(t, job); !strings.Contains(s.StartError, test.want) {
@@ -72,7 +73,7 @@ func TestFailedStartsOnNomad(t *testing.T) {
 	}
 
 	t.Run("a crash on the way fails nobody", func(t *testing.T) {
-		url := g.start(t, "second", 0, scaler.Document{"min_instances": "0", "start_timeout": "5m"}, func(group *api.TaskGroup) {
+		url := g.start(t, "second", 0, scaler.Document{"min_instances": "0", "start_timeout": "5m"}, func(group *nomadapi.TaskGroup) {
 			group.RestartPolicy = crash
 			script := `test -e "$NOMAD_ALLOC_DIR/tried" || { touch "$NOMAD_ALLOC_DIR/tried"; exit 1; }; exec "$0"`
 			group.Tasks[0].Config = map[string]any{"command": "/bin/sh", "args": []string{"-c", script, nomadtest.Self(t)}}
@@ -84,7 +85,7 @@ func TestFailedStartsOnNomad(t *testing.T) {
 
 	// A gateway that comes later knows as much.
 	t.Run("known from the beginning", func(t *testing.T) {
-		url := g.start(t, "known", 0, scaler.Document{"min_instances": "0"}, func(group *api.TaskGroup) {
+		url := g.start(t, "known", 0, scaler.Document{"min_instances": "0"}, func(group *nomadapi.TaskGroup) {
 			group.Tasks[0].Resources.MemoryMB = new(1 << 20)
 		})
 		get(t, url).Body.Close()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -23,12 +24,12 @@ func waiting(t *testing.T, test func(t *testing.T, g *Gateway, c *crowd)) {
 }
 
 // wantFailed checks that a request was told that the start failed, and why.
-func (c *crowd) wantFailed(t *testing.T, number int, why string) Refusal {
+func (c *crowd) wantFailed(t *testing.T, number int, why string) api.Refusal {
 	t.Helper()
 	synctest.Wait()
 	_, refused := c.seen()
 	got := refused[number]
-	if got.Status != http.StatusServiceUnavailable || got.Cause != CauseStartFailed || got.RetryAfter < 1 || !strings.Contains(got.Message, why) {
+	if got.Status != http.StatusServiceUnavailable || got.Cause != api.CauseStartFailed || got.RetryAfter < 1 || !strings.Contains(got.Message, why) {
 		t.Errorf("request %d got %+v, want 503 start_failed with %q and a time to retry", number, got, why)
 	}
 	return got
@@ -156,7 +157,7 @@ func TestStartWithRestarts(t *testing.T) {
 
 		time.Sleep(11 * time.Second)
 		synctest.Wait()
-		if _, refused := c.seen(); refused[0].Cause != CauseStartTimeout && refused[0].Cause != CauseStartFailed || !strings.Contains(refused[0].Message, "Exit Code: 1") {
+		if _, refused := c.seen(); refused[0].Cause != api.CauseStartTimeout && refused[0].Cause != api.CauseStartFailed || !strings.Contains(refused[0].Message, "Exit Code: 1") {
 			t.Errorf("after start_timeout: %+v, want what the task met", refused[0])
 		}
 		c.send(t.Context(), 1)

@@ -9,6 +9,8 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 // traceContext reads and writes traceparent and tracestate. Without a tracer the
@@ -55,7 +57,7 @@ func (g *Gateway) traceAttempt(ctx context.Context, c *call) (context.Context, t
 // describe tells a span how the request, or the attempt, has ended.
 func describe(span trace.Span, c *call, err error) {
 	status, why := c.status, ""
-	var refusal *Refusal
+	var refusal *api.Refusal
 	switch {
 	case errors.As(err, &refusal):
 		status, why = refusal.Status, refusal.Message

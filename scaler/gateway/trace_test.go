@@ -10,6 +10,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -84,11 +85,11 @@ func TestTracesOfRefusals(t *testing.T) {
 		var recorder *tracetest.SpanRecorder
 		g := newGateway(t, func(c *Config) { recorder = recording(c) })
 		h := g.trace(func(http.ResponseWriter, *http.Request, *call) error {
-			return &Refusal{Status: status, Cause: CauseQueueFull, Message: "full"}
+			return &api.Refusal{Status: status, Cause: api.CauseQueueFull, Message: "full"}
 		})
 		_ = serve(h, new(call))
 		span := recorder.Ended()[0]
-		if got := attributes(span, "error.type", "http.response.status_code"); span.Status().Code != want || got["error.type"] != string(CauseQueueFull) || got["http.response.status_code"] != int64(status) {
+		if got := attributes(span, "error.type", "http.response.status_code"); span.Status().Code != want || got["error.type"] != string(api.CauseQueueFull) || got["http.response.status_code"] != int64(status) {
 			t.Errorf("%d: %v, %v", status, span.Status(), got)
 		}
 	}

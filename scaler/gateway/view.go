@@ -3,6 +3,9 @@ package gateway
 import (
 	"hash/fnv"
 	"slices"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
 // view is what the gateway knows of the others at a moment.
@@ -20,7 +23,7 @@ type member struct {
 	answers bool
 	// part of its last report counts, from 0 to 1.
 	part float64
-	apps map[string]PeerLoad
+	apps map[scaler.AppID]api.PeerLoad
 }
 
 // known returns what is known of the others now; nothing for a gateway that
@@ -40,7 +43,7 @@ func (s *peers) alone() bool {
 
 // drained tells whether no other gateway has a request at an allocation that
 // Nomad is stopping, nor sends one there.
-func (v *view) drained(app, allocation string) bool {
+func (v *view) drained(app scaler.AppID, allocation string) bool {
 	for _, m := range v.members {
 		if !slices.Contains(m.apps[app].Drained, allocation) {
 			return false
@@ -51,7 +54,7 @@ func (v *view) drained(app, allocation string) bool {
 
 // ahead is how many of the other gateways with requests for an app have their
 // turn to scale it before a process.
-func (v *view) ahead(app, process string) (n int) {
+func (v *view) ahead(app scaler.AppID, process string) (n int) {
 	own := precedence(app, process)
 	for other, m := range v.members {
 		if m.answers && m.apps[app].Concurrency > 0 && precedence(app, other) > own {
@@ -62,8 +65,8 @@ func (v *view) ahead(app, process string) (n int) {
 }
 
 // precedence orders the gateways, another way for every app.
-func precedence(app, process string) uint64 {
+func precedence(app scaler.AppID, process string) uint64 {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(app + " " + process))
+	_, _ = h.Write([]byte(app.String() + " " + process))
 	return h.Sum64()
 }
