@@ -1,0 +1,76 @@
+package api
+
+import (
+	"net/http"
+	"time"
+)
+
+// Phase is how far an attempt to send a request to an instance came.
+type Phase int
+
+// The phases.
+const (
+	// PhaseNotSent means that the instance has had no whole head of the request.
+	PhaseNotSent Phase = iota
+	// PhaseSent means that the instance may have had the request, and that no byte
+	// of an answer came.
+	PhaseSent
+	// PhaseBroken means that an answer began, and that its head could not be read.
+	PhaseBroken
+	// PhaseAnswered means that the head of an answer came.
+	PhaseAnswered
+)
+
+// AttemptResult is what one attempt to send a request to an instance did. Retry,
+// outlier ejection, metrics and tracing read it.
+type AttemptResult struct {
+	Phase Phase
+	// Sent is when the attempt began, and Headed when the head of the answer came;
+	// zero without an answer.
+	Sent, Headed time.Time
+	// Status is the answer's; 0 without an answer.
+	Status int
+	// Cause is why there was no answer, in a word, and Err in full; "" and nil with
+	// an answer. The cause is one of CauseUnreachable, CauseBadAnswer,
+	// CauseRequestTimeout, CauseBadRequest and CauseClientLeft; the last two are the
+	// client's.
+	Cause Cause
+	Err   error
+	// Refused reports that the instance did not accept the connection.
+	Refused bool
+}
+
+// Failed reports whether the attempt speaks against the instance: it did not
+// accept the connection, broke off, or gave no answer in time. What the client or
+// the gateway itself did is not held against it.
+func (r AttemptResult) Failed() bool {
+	switch r.Cause {
+	case CauseBadAnswer, CauseRequestTimeout:
+		return true
+	case CauseUnreachable:
+		return r.Refused
+	default:
+		return false
+	}
+}
+
+// Refusal is what the client is answered when no other attempt follows; nil when
+// it has had an answer.
+func (r AttemptResult) Refusal() *Refusal {
+	if r.Cause == "" {
+		return nil
+	}
+	status := http.StatusBadGateway
+	switch r.Cause {
+	case CauseRequestTimeout:
+		status = http.StatusGatewayTimeout
+	case CauseBadRequest:
+		status = http.StatusBadRequest
+	case CauseClientLeft:
+		status = StatusClientLeft
+	}
+	return &Refusal{Status: status, Cause: r.Cause, Message: r.Err.Error()}
+}
+
+// StatusClientLeft is what logs and metrics show for a client that did not wait.
+const StatusClientLeft = 499
