@@ -49,7 +49,7 @@ func (g *Gateway) client(next handler) handler {
 
 func bodyTooLarge(limit int64) *api.Refusal {
 	return &api.Refusal{
-		Status: http.StatusRequestEntityTooLarge, Cause: api.CauseBodyTooLarge,
+		Cause:   api.CauseBodyTooLarge,
 		Message: fmt.Sprintf("the body is larger than %d bytes", limit),
 	}
 }
@@ -78,7 +78,7 @@ func (b *steadyBody) Read(p []byte) (int, error) {
 		b.refusal.Store(bodyTooLarge(tooLarge.Limit))
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		b.refusal.Store(&api.Refusal{
-			Status: http.StatusRequestTimeout, Cause: api.CauseSlowClient,
+			Cause:   api.CauseSlowClient,
 			Message: fmt.Sprintf("nothing more of the body came within %s", b.timeout),
 		})
 	}

@@ -69,7 +69,7 @@ func TestLimitsOfRequests(t *testing.T) {
 		if response := post(sized("12345678")); response.StatusCode != http.StatusOK || <-reached != "12345678" {
 			t.Errorf("a body of %s length at the limit: %s", length, response.Status)
 		}
-		if got := refusal(t, post(sized("123456789"))); got.Status != http.StatusRequestEntityTooLarge || got.Cause != api.CauseBodyTooLarge {
+		if got := refusal(t, post(sized("123456789"))); got.Cause.Status() != http.StatusRequestEntityTooLarge || got.Cause != api.CauseBodyTooLarge {
 			t.Errorf("a larger one of %s length: %+v, want 413", length, got)
 		}
 	}
@@ -103,7 +103,7 @@ func TestSlowSenders(t *testing.T) {
 	if response := answer(t, steady); response.StatusCode != http.StatusOK || body(t, response) != "6" {
 		t.Errorf("the steady client got %s", response.Status)
 	}
-	if got := refusal(t, answer(t, stalled)); got.Status != http.StatusRequestTimeout || got.Cause != api.CauseSlowClient {
+	if got := refusal(t, answer(t, stalled)); got.Cause.Status() != http.StatusRequestTimeout || got.Cause != api.CauseSlowClient {
 		t.Errorf("the stalled client got %+v, want 408", got)
 	}
 	eventually(t, "nothing is under way", func() bool { return g.requests.Load() == 0 })

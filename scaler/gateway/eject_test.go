@@ -136,7 +136,7 @@ func TestRequestsWaitForAnEjectedInstance(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := "http://" + g.Address() + "/apps/" + appName + "/"
-	if got := refusal(t, get(t, url)); got.Status != http.StatusServiceUnavailable || got.Cause != api.CauseStartTimeout || !strings.Contains(got.Message, "instance a is not ready") {
+	if got := refusal(t, get(t, url)); got.Cause.Status() != http.StatusServiceUnavailable || got.Cause != api.CauseStartTimeout || !strings.Contains(got.Message, "instance a is not ready") {
 		t.Errorf("got %+v, want 503 that names the instance", got)
 	}
 	answers := make(chan error, 1)

@@ -133,15 +133,15 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, c *call) (err 
 	}
 	switch cause := context.Cause(r.Context()); {
 	case errors.Is(cause, errRequestTimeout):
-		return &api.Refusal{Status: http.StatusGatewayTimeout, Cause: api.CauseRequestTimeout, Message: fmt.Sprintf("no answer within %s", c.policy.RequestTimeout)}
+		return &api.Refusal{Cause: api.CauseRequestTimeout, Message: fmt.Sprintf("no answer within %s", c.policy.RequestTimeout)}
 	case cause != nil:
 		return clientLeft
 	case c.upload.failed() != nil:
-		return &api.Refusal{Status: http.StatusBadRequest, Cause: api.CauseBadRequest, Message: "the body of the request cannot be read: " + c.upload.failed().Error()}
+		return &api.Refusal{Cause: api.CauseBadRequest, Message: "the body of the request cannot be read: " + c.upload.failed().Error()}
 	case !try.sent.Load():
 		return notSent{failure}
 	case try.answered.Load():
-		return &api.Refusal{Status: http.StatusBadGateway, Cause: api.CauseBadAnswer, Message: "the instance's answer cannot be read: " + failure.Error()}
+		return &api.Refusal{Cause: api.CauseBadAnswer, Message: "the instance's answer cannot be read: " + failure.Error()}
 	default:
 		return unanswered{failure}
 	}

@@ -247,9 +247,12 @@ func TestForwardHTTP2(t *testing.T) {
 func refusal(t testing.TB, response *http.Response) api.Refusal {
 	t.Helper()
 	text := body(t, response)
-	r := api.Refusal{Status: response.StatusCode}
+	var r api.Refusal
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		t.Fatalf("%s is no refusal: %q (%v)", response.Status, text, err)
+	}
+	if response.StatusCode != r.Cause.Status() {
+		t.Errorf("answered %s with the cause %s", response.Status, r.Cause)
 	}
 	if retry := response.Header.Get("Retry-After"); r.RetryAfter > 0 && retry != fmt.Sprint(r.RetryAfter) {
 		t.Errorf("Retry-After is %q, and %d in the body", retry, r.RetryAfter)
@@ -265,7 +268,7 @@ func TestForwardTimesOut(t *testing.T) {
 			close(left)
 		})
 		got := refusal(t, get(t, url+"/"))
-		if got.Status != http.StatusGatewayTimeout || got.Cause != api.CauseRequestTimeout || got.App != appID {
+		if got.Cause.Status() != http.StatusGatewayTimeout || got.Cause != api.CauseRequestTimeout || got.App != appID {
 			t.Errorf("got %+v, want 504", got)
 		}
 		<-left

@@ -354,7 +354,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	refusal := asRefusal(err)
-	c.status = refusal.Status
+	c.status = refusal.Cause.Status()
 	if c.app != nil {
 		refusal.App = c.app.id
 		g.metrics.rejected.WithLabelValues(c.app.name, string(refusal.Cause)).Inc()

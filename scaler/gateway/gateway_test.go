@@ -192,17 +192,17 @@ func TestRefusals(t *testing.T) {
 	g := newGateway(t)
 	running(t, g)
 	url := "http://" + g.Address()
-	if got := refusal(t, get(t, url+"/")); got.Status != http.StatusServiceUnavailable || got.Cause != api.CauseStarting || got.RetryAfter != 1 {
+	if got := refusal(t, get(t, url+"/")); got.Cause.Status() != http.StatusServiceUnavailable || got.Cause != api.CauseStarting || got.RetryAfter != 1 {
 		t.Errorf("before the apps are known: %+v", got)
 	}
 	g.declare(declared(t, appName, scaler.Document{"start_timeout": "1s"}), declared(t, "default/full/web", scaler.Document{"max_queued_requests": "0"}))
-	if got := refusal(t, get(t, url+"/")); got.Status != http.StatusNotFound || got.Cause != api.CauseNoApp {
+	if got := refusal(t, get(t, url+"/")); got.Cause.Status() != http.StatusNotFound || got.Cause != api.CauseNoApp {
 		t.Errorf("without an app: %+v", got)
 	}
-	if got := refusal(t, get(t, url+"/apps/default/full/web/")); got.Status != http.StatusTooManyRequests || got.Cause != api.CauseQueueFull || got.App != idOf("default/full/web") {
+	if got := refusal(t, get(t, url+"/apps/default/full/web/")); got.Cause.Status() != http.StatusTooManyRequests || got.Cause != api.CauseQueueFull || got.App != idOf("default/full/web") {
 		t.Errorf("without room in the queue: %+v", got)
 	}
-	if got := refusal(t, get(t, url+"/apps/"+appName+"/")); got.Status != http.StatusServiceUnavailable || got.Cause != api.CauseStartTimeout || got.RetryAfter != 1 {
+	if got := refusal(t, get(t, url+"/apps/"+appName+"/")); got.Cause.Status() != http.StatusServiceUnavailable || got.Cause != api.CauseStartTimeout || got.RetryAfter != 1 {
 		t.Errorf("without an instance in time: %+v", got)
 	}
 	g.apps.Lost(errors.New("no servers"))

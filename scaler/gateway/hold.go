@@ -104,7 +104,7 @@ func (a *app) join(c *call, bytes int64, paid bool) (t *turn, err error) {
 	}
 	if a.queue.length >= p.MaxQueuedRequests {
 		return nil, &api.Refusal{
-			Status: http.StatusTooManyRequests, Cause: api.CauseQueueFull, RetryAfter: a.retryAfter(p),
+			Cause: api.CauseQueueFull, RetryAfter: a.retryAfter(p),
 			Message: fmt.Sprintf("%d requests are waiting already, which is max_queued_requests", p.MaxQueuedRequests),
 		}
 	}
@@ -135,7 +135,7 @@ func (a *app) hopeless(p *scaler.Policy) error {
 	if a.live > 0 {
 		return nil
 	}
-	refusal := &api.Refusal{Status: http.StatusServiceUnavailable, Cause: api.CauseNotStarted, RetryAfter: a.retryAfter(p)}
+	refusal := &api.Refusal{Cause: api.CauseNotStarted, RetryAfter: a.retryAfter(p)}
 	lost, now := a.gateway.apps.unreachable(), a.gateway.now()
 	d := a.decide(p, now, a.expected(now), 1, time.Time{})
 	switch {
@@ -168,7 +168,7 @@ func (a *app) leave(t *turn) grant {
 	}
 	p := a.policy.Load()
 	return grant{err: &api.Refusal{
-		Status: http.StatusServiceUnavailable, Cause: api.CauseStartTimeout, RetryAfter: a.retryAfter(p),
+		Cause: api.CauseStartTimeout, RetryAfter: a.retryAfter(p),
 		Message: fmt.Sprintf("no instance had room within %s: %s", scaler.FormatDuration(p.StartTimeout), a.obstacle()),
 	}}
 }
@@ -253,7 +253,7 @@ func (a *app) pace(p *scaler.Policy) int {
 // refuse ends every wait, for no instance is going to start. The caller holds
 // the mutex.
 func (a *app) refuse(message string) {
-	why := &api.Refusal{Status: http.StatusServiceUnavailable, Cause: api.CauseNotStarted, Message: message}
+	why := &api.Refusal{Cause: api.CauseNotStarted, Message: message}
 	if p := a.policy.Load(); p != nil {
 		why.RetryAfter = a.retryAfter(p)
 	}

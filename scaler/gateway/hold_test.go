@@ -160,10 +160,10 @@ func TestHoldOverflows(t *testing.T) {
 		for n := range 5 {
 			o.send(ctx, n)
 		}
-		if _, refused := c.seen(); len(refused) != 2 || refused[3].Status != http.StatusTooManyRequests || refused[3].Cause != api.CauseQueueFull || refused[3].RetryAfter != 5 {
+		if _, refused := c.seen(); len(refused) != 2 || refused[3].Cause.Status() != http.StatusTooManyRequests || refused[3].Cause != api.CauseQueueFull || refused[3].RetryAfter != 5 {
 			t.Errorf("beyond max_queued_requests: refused %v, want 3 and 4 with 429 and a time to retry", refused)
 		}
-		if _, refused := o.seen(); len(refused) != 3 || refused[2].Status != http.StatusServiceUnavailable || refused[2].Cause != api.CauseGatewayFull {
+		if _, refused := o.seen(); len(refused) != 3 || refused[2].Cause.Status() != http.StatusServiceUnavailable || refused[2].Cause != api.CauseGatewayFull {
 			t.Errorf("beyond the gateway's own limit: refused %v, want 2, 3 and 4 with 503", refused)
 		}
 		cancel()
@@ -190,7 +190,7 @@ func TestHoldTimesOut(t *testing.T) {
 		synctest.Wait()
 		_, refused := c.seen()
 		got := refused[0]
-		if got.Status != http.StatusServiceUnavailable || got.Cause != api.CauseStartTimeout || got.RetryAfter != 3 || !strings.Contains(got.Message, "no leader") {
+		if got.Cause.Status() != http.StatusServiceUnavailable || got.Cause != api.CauseStartTimeout || got.RetryAfter != 3 || !strings.Contains(got.Message, "no leader") {
 			t.Errorf("got %+v, want 503 with the reason and to retry after 3 s", got)
 		}
 		if c.queued() != 0 {
@@ -289,7 +289,7 @@ func TestHoldRefusesWithoutHope(t *testing.T) {
 				time.Sleep(time.Second)
 				synctest.Wait()
 				_, refused := c.seen()
-				if got := refused[0]; got.Status != http.StatusServiceUnavailable || got.Cause != test.want || got.RetryAfter == 0 {
+				if got := refused[0]; got.Cause.Status() != http.StatusServiceUnavailable || got.Cause != test.want || got.RetryAfter == 0 {
 					t.Errorf("got %+v, want 503 %s and a time to retry", got, test.want)
 				}
 				g.stop()

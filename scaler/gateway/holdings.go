@@ -127,7 +127,7 @@ func (a *app) shed() bool {
 // holds the mutex.
 func (a *app) gatewayFull() *api.Refusal {
 	return &api.Refusal{
-		Status: http.StatusServiceUnavailable, Cause: api.CauseGatewayFull, RetryAfter: a.retryAfter(a.policy.Load()),
+		Cause: api.CauseGatewayFull, RetryAfter: a.retryAfter(a.policy.Load()),
 		Message: "the gateway holds as many requests as it may",
 	}
 }

@@ -43,7 +43,7 @@ func TestSharesOfAFullGateway(t *testing.T) {
 		crowds[1].send(ctx, 0)
 		want(limit-1, 1, 0)
 		_, refused := crowds[0].seen()
-		if got := refused[limit-1]; got.Status != http.StatusServiceUnavailable || got.Cause != api.CauseGatewayFull || got.RetryAfter == 0 {
+		if got := refused[limit-1]; got.Cause.Status() != http.StatusServiceUnavailable || got.Cause != api.CauseGatewayFull || got.RetryAfter == 0 {
 			t.Errorf("the last of the flood got %+v, want 503 gateway_full", got)
 		}
 		if _, ok := refused[0]; ok {

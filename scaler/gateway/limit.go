@@ -25,7 +25,7 @@ func (g *Gateway) limit(next handler) handler {
 			if delay := turn.DelayFrom(c.arrived); delay > 0 {
 				turn.CancelAt(c.arrived)
 				return &api.Refusal{
-					Status: http.StatusTooManyRequests, Cause: api.CauseRateLimit, RetryAfter: seconds(delay),
+					Cause: api.CauseRateLimit, RetryAfter: seconds(delay),
 					Message: fmt.Sprintf("more than %g requests a second", c.policy.RateLimit),
 				}
 			}

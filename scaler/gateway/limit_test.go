@@ -22,7 +22,7 @@ func TestLimit(t *testing.T) {
 		}
 		for range 10 {
 			got := asRefusal(serve(h, g.callFor(appName)))
-			if got.Status != http.StatusTooManyRequests || got.Cause != api.CauseRateLimit || got.RetryAfter != 2 {
+			if got.Cause.Status() != http.StatusTooManyRequests || got.Cause != api.CauseRateLimit || got.RetryAfter != 2 {
 				t.Fatalf("beyond the burst: got %+v, want 429 and to retry after 2", got)
 			}
 		}

@@ -411,7 +411,7 @@ func TestWithoutNomad(t *testing.T) {
 	if err := fetchAll(20, url); err != nil {
 		t.Error(err)
 	}
-	if got := refusal(t, get(t, cold)); got.Status != http.StatusServiceUnavailable || got.Cause != api.CauseNomadUnreachable {
+	if got := refusal(t, get(t, cold)); got.Cause.Status() != http.StatusServiceUnavailable || got.Cause != api.CauseNomadUnreachable {
 		t.Errorf("a start without Nomad: %+v", got)
 	}
 	if err := g.agent.Restart(t.Context()); err != nil {

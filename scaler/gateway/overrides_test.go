@@ -107,8 +107,8 @@ func TestHeldAtZeroIsAnsweredAtOnce(t *testing.T) {
 	until := time.Now().Add(time.Hour)
 	g.overrides.Report([]nomad.AppOverride{holdUntil(app, until)})
 	refusal := asRefusal(serve(g.hold(g.selection(nil)), g.callFor(appName)))
-	if refusal.Status != http.StatusServiceUnavailable || refusal.Cause != api.CauseNotStarted {
-		t.Errorf("answered %d %s, want 503 not_started", refusal.Status, refusal.Cause)
+	if refusal.Cause.Status() != http.StatusServiceUnavailable || refusal.Cause != api.CauseNotStarted {
+		t.Errorf("answered %d %s, want 503 not_started", refusal.Cause.Status(), refusal.Cause)
 	}
 	for _, words := range []string{"held by an override until", until.UTC().Format("15:04 UTC"), "alice", "a migration"} {
 		if !strings.Contains(refusal.Message, words) {

@@ -20,7 +20,7 @@ var pageTemplate = template.Must(template.New("page").Parse(pageSource))
 // page is the refusal for a person, which tries again of itself.
 func page(r *api.Refusal) ([]byte, error) {
 	title := "Not available yet"
-	if r.Status == http.StatusTooManyRequests {
+	if r.Cause.Status() == http.StatusTooManyRequests {
 		title = "Too many requests"
 	}
 	var out bytes.Buffer

@@ -13,7 +13,7 @@ const browserAccept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*
 
 // A browser gets a page where another try makes sense, everybody else JSON.
 func TestWantsPage(t *testing.T) {
-	later, never := api.Refusal{Status: 503, RetryAfter: 5}, api.Refusal{Status: 404}
+	later, never := api.Refusal{Cause: api.CauseStarting, RetryAfter: 5}, api.Refusal{Cause: api.CauseNoApp}
 	for _, test := range []struct {
 		method, accept string
 		refusal        api.Refusal
@@ -70,7 +70,7 @@ func TestPage(t *testing.T) {
 		}
 	}
 
-	evil := api.Refusal{Status: 503, RetryAfter: 1, Message: `<script>alert("x")</script>`, App: idOf(`a/"><b>/c`)}
+	evil := api.Refusal{Cause: api.CauseStarting, RetryAfter: 1, Message: `<script>alert("x")</script>`, App: idOf(`a/"><b>/c`)}
 	written, err := page(&evil)
 	if err != nil || strings.Contains(string(written), "<script>") || strings.Contains(string(written), "<b>") {
 		t.Errorf("not escaped (%v):\n%s", err, written)

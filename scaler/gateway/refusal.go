@@ -11,10 +11,7 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
-// statusClientLeft is what logs and metrics show for a client that did not wait.
-const statusClientLeft = 499
-
-var clientLeft = &api.Refusal{Status: statusClientLeft, Cause: api.CauseClientLeft, Message: "the client has left"}
+var clientLeft = &api.Refusal{Cause: api.CauseClientLeft, Message: "the client has left"}
 
 // write answers a request with the refusal, as JSON or as a page.
 func writeRefusal(r api.Refusal, w http.ResponseWriter, to *http.Request) {
@@ -27,7 +24,7 @@ func writeRefusal(r api.Refusal, w http.ResponseWriter, to *http.Request) {
 		body, err = json.Marshal(r)
 	}
 	if err != nil {
-		http.Error(w, r.Message, r.Status)
+		http.Error(w, r.Message, r.Cause.Status())
 		return
 	}
 	h := w.Header()
@@ -38,7 +35,7 @@ func writeRefusal(r api.Refusal, w http.ResponseWriter, to *http.Request) {
 		// The same place answers a browser otherwise.
 		h.Set("Vary", "Accept")
 	}
-	w.WriteHeader(r.Status)
+	w.WriteHeader(r.Cause.Status())
 	_, _ = w.Write(append(body, '\n'))
 }
 
@@ -48,7 +45,7 @@ func asRefusal(err error) api.Refusal {
 	if errors.As(err, &refusal) {
 		return *refusal
 	}
-	return api.Refusal{Status: http.StatusInternalServerError, Cause: api.CauseInternal, Message: err.Error()}
+	return api.Refusal{Cause: api.CauseInternal, Message: err.Error()}
 }
 
 // seconds rounds up to at least 1, as Retry-After wants it.

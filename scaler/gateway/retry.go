@@ -69,10 +69,10 @@ func (c *call) again(r *http.Request, err error) (bool, error) {
 	switch {
 	case errors.As(err, &unsent):
 		reason = "not_sent"
-		last = &api.Refusal{Status: http.StatusBadGateway, Cause: api.CauseUnreachable, Message: "instances do not accept connections: " + unsent.Error()}
+		last = &api.Refusal{Cause: api.CauseUnreachable, Message: "instances do not accept connections: " + unsent.Error()}
 	case errors.As(err, &broken):
 		reason = "idempotent"
-		last = &api.Refusal{Status: http.StatusBadGateway, Cause: api.CauseBadAnswer, Message: "the instance broke off before it answered: " + broken.Error()}
+		last = &api.Refusal{Cause: api.CauseBadAnswer, Message: "the instance broke off before it answered: " + broken.Error()}
 		if c.replayed == maxReplays || !idempotent(r) || !c.upload.replayable() {
 			return false, last
 		}

@@ -104,7 +104,7 @@ func TestRetryOnlyWhereItIsSafe(t *testing.T) {
 				if got := body(t, response); response.StatusCode != http.StatusOK || got != test.body {
 					t.Errorf("got %s %q, want the other instance's answer", response.Status, got)
 				}
-			} else if got := refusal(t, response); got.Status != http.StatusBadGateway || got.Cause != api.CauseBadAnswer {
+			} else if got := refusal(t, response); got.Cause.Status() != http.StatusBadGateway || got.Cause != api.CauseBadAnswer {
 				t.Errorf("got %+v, want 502", got)
 			}
 			if seen.Load() != 1 {
@@ -123,7 +123,7 @@ func TestRetryEndsAfterOneReplay(t *testing.T) {
 	first, seenFirst := breaking(t, "")
 	second, seenSecond := breaking(t, "")
 	_, url := between(t, first, second)
-	if got := refusal(t, get(t, url)); got.Status != http.StatusBadGateway || got.Cause != api.CauseBadAnswer {
+	if got := refusal(t, get(t, url)); got.Cause.Status() != http.StatusBadGateway || got.Cause != api.CauseBadAnswer {
 		t.Errorf("got %+v, want 502", got)
 	}
 	if seenFirst.Load() != 1 || seenSecond.Load() != 1 {
@@ -171,7 +171,7 @@ func TestRetryAfterTheTransportsOwn(t *testing.T) {
 		t.Fatalf("got %s", response.Status)
 	}
 	// The transport finds the used connection broken and dials in vain.
-	if got := refusal(t, get(t, url+"die")); got.Status != http.StatusBadGateway {
+	if got := refusal(t, get(t, url+"die")); got.Cause.Status() != http.StatusBadGateway {
 		t.Errorf("got %+v, want 502", got)
 	}
 	if seen.Load() != 1 || seenSecond.Load() != 1 {
@@ -210,7 +210,7 @@ func TestRetryNoCall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := refusal(t, response); got.Status != http.StatusBadGateway || got.Cause != api.CauseBadAnswer || seen.Load() != 1 {
+		if got := refusal(t, response); got.Cause.Status() != http.StatusBadGateway || got.Cause != api.CauseBadAnswer || seen.Load() != 1 {
 			t.Errorf("with a body of %q: got %+v after %d tries, want 502 after one", text, got, seen.Load())
 		}
 	}

@@ -17,15 +17,15 @@ func (g *Gateway) route(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, c *call) error {
 		table := g.apps.table.Load()
 		if table == nil {
-			return &api.Refusal{Status: http.StatusServiceUnavailable, Cause: api.CauseStarting, Message: "the gateway does not know the apps yet", RetryAfter: 1}
+			return &api.Refusal{Cause: api.CauseStarting, Message: "the gateway does not know the apps yet", RetryAfter: 1}
 		}
 		a, prefix := table.find(r.Host, r.URL.Path)
 		if a == nil {
-			return &api.Refusal{Status: http.StatusNotFound, Cause: api.CauseNoApp, Message: "no app is mounted here"}
+			return &api.Refusal{Cause: api.CauseNoApp, Message: "no app is mounted here"}
 		}
 		c.app, c.prefix = a, prefix
 		if c.policy = a.policy.Load(); c.policy == nil {
-			return &api.Refusal{Status: http.StatusServiceUnavailable, Cause: api.CausePolicyInvalid, Message: "the app's policy is not valid: " + a.invalid()}
+			return &api.Refusal{Cause: api.CausePolicyInvalid, Message: "the app's policy is not valid: " + a.invalid()}
 		}
 		return next(w, r, c)
 	}

@@ -80,8 +80,8 @@ func TestRouteRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := asRefusal(h(nil, r, new(call)))
-		if got.Status != status || got.Cause != cause {
-			t.Errorf("got %d %s, want %d %s", got.Status, got.Cause, status, cause)
+		if got.Cause.Status() != status || got.Cause != cause {
+			t.Errorf("got %d %s, want %d %s", got.Cause.Status(), got.Cause, status, cause)
 		}
 	}
 	check(http.StatusServiceUnavailable, api.CauseStarting)

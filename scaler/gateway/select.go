@@ -79,7 +79,7 @@ func (a *app) acquire(key string) (place, error) {
 	if !errors.As(err, &several) {
 		return place{}, errNoPlace
 	}
-	refusal := &api.Refusal{Status: http.StatusConflict, Cause: api.CauseSeveralInstances, Message: err.Error()}
+	refusal := &api.Refusal{Cause: api.CauseSeveralInstances, Message: err.Error()}
 	for _, id := range several.IDs {
 		refusal.Instances = append(refusal.Instances, a.instances[id].ref())
 	}

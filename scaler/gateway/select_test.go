@@ -27,8 +27,8 @@ func TestExactRefusesSeveral(t *testing.T) {
 	a.addReady("a", 1)
 	got := asRefusal(serve(h, g.callFor(appName)))
 	want := []api.InstanceRef{{ID: "b", Index: 0, Address: "instance-b"}, {ID: "a", Index: 1, Address: "instance-a"}}
-	if got.Status != http.StatusConflict || got.Cause != api.CauseSeveralInstances {
-		t.Errorf("with two instances: got %d %s, want 409 %s", got.Status, got.Cause, api.CauseSeveralInstances)
+	if got.Cause.Status() != http.StatusConflict || got.Cause != api.CauseSeveralInstances {
+		t.Errorf("with two instances: got %d %s, want 409 %s", got.Cause.Status(), got.Cause, api.CauseSeveralInstances)
 	}
 	if diff := cmp.Diff(want, got.Instances); diff != "" {
 		t.Errorf("instances (-want +got):\n%s", diff)
@@ -103,7 +103,7 @@ func TestSelectionDoesNotRepeat(t *testing.T) {
 	tries := 0
 	h := g.selection(func(http.ResponseWriter, *http.Request, *call) error {
 		tries++
-		return &api.Refusal{Status: http.StatusBadGateway, Cause: api.CauseBadAnswer}
+		return &api.Refusal{Cause: api.CauseBadAnswer}
 	})
 	if got := asRefusal(serve(h, g.callFor(appName))); tries != 1 || got.Cause != api.CauseBadAnswer {
 		t.Errorf("got %s after %d tries, want %s after one", got.Cause, tries, api.CauseBadAnswer)

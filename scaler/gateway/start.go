@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"net/http"
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
@@ -108,7 +107,7 @@ func (a *app) startFailed(p *scaler.Policy) error {
 
 func (a *app) startRefusal(now time.Time) *api.Refusal {
 	return &api.Refusal{
-		Status: http.StatusServiceUnavailable, Cause: api.CauseStartFailed, Message: "no instance starts: " + a.failing.why,
+		Cause: api.CauseStartFailed, Message: "no instance starts: " + a.failing.why,
 		RetryAfter: seconds(a.failing.next.Sub(now)),
 	}
 }

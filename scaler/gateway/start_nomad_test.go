@@ -53,7 +53,7 @@ func TestFailedStartsOnNomad(t *testing.T) {
 			began := time.Now()
 			got := refusal(t, get(t, url))
 			t.Logf("after %.1f s: %s (again in %d s)", time.Since(began).Seconds(), got.Message, got.RetryAfter)
-			if got.Status != http.StatusServiceUnavailable || got.Cause != api.CauseStartFailed || got.RetryAfter < 1 || !strings.Contains(got.Message, test.want) {
+			if got.Cause.Status() != http.StatusServiceUnavailable || got.Cause != api.CauseStartFailed || got.RetryAfter < 1 || !strings.Contains(got.Message, test.want) {
 				t.Errorf("got %+v, want 503 start_failed with %q", got, test.want)
 			}
 			if strings.Contains(got.Message, "secret") {

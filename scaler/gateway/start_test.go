@@ -29,7 +29,7 @@ func (c *crowd) wantFailed(t *testing.T, number int, why string) api.Refusal {
 	synctest.Wait()
 	_, refused := c.seen()
 	got := refused[number]
-	if got.Status != http.StatusServiceUnavailable || got.Cause != api.CauseStartFailed || got.RetryAfter < 1 || !strings.Contains(got.Message, why) {
+	if got.Cause.Status() != http.StatusServiceUnavailable || got.Cause != api.CauseStartFailed || got.RetryAfter < 1 || !strings.Contains(got.Message, why) {
 		t.Errorf("request %d got %+v, want 503 start_failed with %q and a time to retry", number, got, why)
 	}
 	return got

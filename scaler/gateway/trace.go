@@ -60,7 +60,7 @@ func describe(span trace.Span, c *call, err error) {
 	var refusal *api.Refusal
 	switch {
 	case errors.As(err, &refusal):
-		status, why = refusal.Status, refusal.Message
+		status, why = refusal.Cause.Status(), refusal.Message
 		span.SetAttributes(attribute.String("error.type", string(refusal.Cause)))
 	case err != nil:
 		status, why = 0, err.Error()

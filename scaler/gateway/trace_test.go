@@ -81,16 +81,16 @@ func TestTraces(t *testing.T) {
 
 // A refusal says its cause; only those that are the gateway's fault are errors.
 func TestTracesOfRefusals(t *testing.T) {
-	for status, want := range map[int]codes.Code{http.StatusTooManyRequests: codes.Unset, http.StatusServiceUnavailable: codes.Error} {
+	for cause, want := range map[api.Cause]codes.Code{api.CauseQueueFull: codes.Unset, api.CauseGatewayFull: codes.Error} {
 		var recorder *tracetest.SpanRecorder
 		g := newGateway(t, func(c *Config) { recorder = recording(c) })
 		h := g.trace(func(http.ResponseWriter, *http.Request, *call) error {
-			return &api.Refusal{Status: status, Cause: api.CauseQueueFull, Message: "full"}
+			return &api.Refusal{Cause: cause, Message: "full"}
 		})
 		_ = serve(h, new(call))
 		span := recorder.Ended()[0]
-		if got := attributes(span, "error.type", "http.response.status_code"); span.Status().Code != want || got["error.type"] != string(api.CauseQueueFull) || got["http.response.status_code"] != int64(status) {
-			t.Errorf("%d: %v, %v", status, span.Status(), got)
+		if got := attributes(span, "error.type", "http.response.status_code"); span.Status().Code != want || got["error.type"] != string(cause) || got["http.response.status_code"] != int64(cause.Status()) {
+			t.Errorf("%s: %v, %v", cause, span.Status(), got)
 		}
 	}
 }

@@ -1,9 +1,6 @@
 package api
 
-import (
-	"net/http"
-	"time"
-)
+import "time"
 
 // Phase is how far an attempt to send a request to an instance came.
 type Phase int
@@ -60,17 +57,5 @@ func (r AttemptResult) Refusal() *Refusal {
 	if r.Cause == "" {
 		return nil
 	}
-	status := http.StatusBadGateway
-	switch r.Cause {
-	case CauseRequestTimeout:
-		status = http.StatusGatewayTimeout
-	case CauseBadRequest:
-		status = http.StatusBadRequest
-	case CauseClientLeft:
-		status = StatusClientLeft
-	}
-	return &Refusal{Status: status, Cause: r.Cause, Message: r.Err.Error()}
+	return &Refusal{Cause: r.Cause, Message: r.Err.Error()}
 }
-
-// StatusClientLeft is what logs and metrics show for a client that did not wait.
-const StatusClientLeft = 499
