@@ -63,7 +63,7 @@ job "nomadscale-gateway" {
         env = true
       }
 
-      # How long in-flight requests may take after the gateway is told to stop.
+      # How long in-flight requests may take after Nomad stops the gateway.
       kill_timeout = "30s"
 
       resources {
