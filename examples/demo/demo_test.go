@@ -16,8 +16,8 @@ import (
 func TestDemo(t *testing.T) {
 	summary := false
 	runDemo(t, "-keep", func(line string) (interrupt bool) {
-		summary = summary || line == "What was seen:"
-		return strings.Contains(line, "Staying up until interrupted")
+		summary = summary || line == "Results:"
+		return strings.Contains(line, "Keeping everything running until interrupted")
 	})
 	if !summary {
 		t.Error("there is no summary")

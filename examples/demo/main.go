@@ -72,7 +72,7 @@ func run(ctx context.Context, keep, only bool) (err error) {
 		}
 	}
 	if keep {
-		say("Staying up until interrupted:\n  Nomad    %s\n  app      %s\n  gateway  %s/v1/apps", c.Agent.Address, c.url(), c.Admin)
+		say("Keeping everything running until interrupted:\n  Nomad    %s\n  app      %s\n  gateway  %s/v1/apps", c.Agent.Address, c.url(), c.Admin)
 		<-ctx.Done()
 		ctx = context.WithoutCancel(ctx)
 	}
@@ -81,7 +81,7 @@ func run(ctx context.Context, keep, only bool) (err error) {
 	}
 	stopWatching()
 	<-watched
-	fmt.Println("\nWhat was seen:")
+	fmt.Println("\nResults:")
 	for _, figure := range d.figures {
 		fmt.Println("  " + figure)
 	}
@@ -212,7 +212,7 @@ func (d *demo) drift(ctx context.Context) error {
 		return err
 	}
 	if changes, err = d.terraform.plan(ctx); err != nil || changes != nil {
-		return fmt.Errorf("after the apply the plan shows %v (%w)", changes, err)
+		return fmt.Errorf("the plan after the apply shows %v (%w)", changes, err)
 	}
 	d.measured("the apply reverts the change: the next plan is empty")
 	return nil
