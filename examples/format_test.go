@@ -10,7 +10,7 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// Every configuration and every job is laid out as Terraform and Nomad lay them out.
+// Every configuration and every job is formatted as terraform fmt and nomad fmt do.
 func TestExamplesAreFormatted(t *testing.T) {
 	t.Parallel()
 	if out, err := exec.Command(nomadtest.Tool(t, "terraform"), "fmt", "-check", "-recursive", "-diff").CombinedOutput(); err != nil {

@@ -17,18 +17,18 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// walk goes through an example by the commands of its README.
+// walk follows the commands of an example's README.
 type walk struct {
 	*testing.T
 	policy scaler.Policy
 	dir    string
 	env    []string
-	// blocks are those of the README that were not run yet.
+	// blocks are the blocks of the README that have not run yet.
 	blocks []string
 }
 
-// begin begins to walk through an example, which declares the app, with other values
-// for its variables, each name=value.
+// begin begins to walk through an example, which declares the app. The variables, each
+// name=value, replace defaults of the example.
 func begin(t *testing.T, example, app string, variables ...string) *walk {
 	t.Helper()
 	target, err := scaler.ParseAppID(app)
@@ -53,7 +53,7 @@ func begin(t *testing.T, example, app string, variables ...string) *walk {
 	return w
 }
 
-// next runs the next block of commands and returns what it prints.
+// next runs the next block of commands and returns its output.
 func (w *walk) next() string {
 	w.Helper()
 	out, err := w.run(w.take())
@@ -63,7 +63,7 @@ func (w *walk) next() string {
 	return out
 }
 
-// background runs the next block meanwhile.
+// background runs the next block in the background.
 func (w *walk) background() <-chan string {
 	w.Helper()
 	block, printed := w.take(), make(chan string, 1)
@@ -100,7 +100,7 @@ func (w *walk) run(block string) (string, error) {
 	return string(out), nil
 }
 
-// expect demands that what was printed matches every pattern.
+// expect fails the test unless the output matches every pattern.
 func (w *walk) expect(printed string, patterns ...string) {
 	w.Helper()
 	for _, pattern := range patterns {
@@ -110,7 +110,7 @@ func (w *walk) expect(printed string, patterns ...string) {
 	}
 }
 
-// answered demands that hey has had so many answers at least, all of them 200.
+// answered fails the test unless hey got at least that many answers, all of them 200.
 func (w *walk) answered(printed string, least int) {
 	w.Helper()
 	if n, err := sandbox.Answered(printed); err != nil || n < least {
@@ -118,8 +118,8 @@ func (w *walk) answered(printed string, least int) {
 	}
 }
 
-// spread demands that several instances have answered; the pattern's group is the
-// instance.
+// spread fails the test unless several instances have answered. The pattern's group
+// matches the instance.
 func (w *walk) spread(printed, instance string) {
 	w.Helper()
 	answers := make(map[string]int)
@@ -136,13 +136,13 @@ func (w *walk) status() nomad.Status {
 	return box.Agent.Status(w, w.policy)
 }
 
-// lastUp is when the app has last grown by its load.
+// lastUp returns when the app last grew because of its load.
 func (w *walk) lastUp() time.Time {
 	w.Helper()
 	return w.status().History.LastUp
 }
 
-// await waits until the app's status fulfils a condition.
+// await waits until the app's status meets a condition.
 func (w *walk) await(limit time.Duration, what string, condition func(nomad.Status) bool) {
 	w.Helper()
 	var last nomad.Status
@@ -157,7 +157,7 @@ func (w *walk) await(limit time.Duration, what string, condition func(nomad.Stat
 	})
 }
 
-// end runs the last block, which has to leave nothing of the app.
+// end runs the last block, which must remove everything of the app.
 func (w *walk) end() {
 	w.Helper()
 	allocations, _, err := box.Agent.API.Jobs().Allocations(w.policy.App.Job, true, nil)
@@ -166,10 +166,10 @@ func (w *walk) end() {
 	}
 	w.next()
 	if len(w.blocks) > 0 {
-		w.Errorf("the test leaves out %d blocks of the README, from this on:\n%s", len(w.blocks), w.blocks[0])
+		w.Errorf("the test does not run the last %d blocks of the README, which begin with:\n%s", len(w.blocks), w.blocks[0])
 	}
 	if _, err := box.Agent.Client.Status(w.Context(), w.policy.App); !errors.Is(err, nomad.ErrNotFound) {
-		w.Errorf("the error for the app is %v, want that there is none", err)
+		w.Errorf("the error for the app is %v, want that there is no such app", err)
 	}
 	for _, allocation := range allocations {
 		nomadtest.Eventually(w, soon, "no process of allocation "+allocation.ID, func() bool {

@@ -17,7 +17,7 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// box is the sandbox that all walk-throughs share. Each has a job of its own.
+// box is the sandbox that all walk-throughs share. Each walk-through has its own job.
 var box *sandbox.Sandbox
 
 func TestMain(m *testing.M) {
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (code int, err error) {
-	// Not too long a path: there are sockets under it.
+	// The path is short, because the sockets under it have a maximum path length.
 	dir, err := os.MkdirTemp("", "examples")
 	if err != nil {
 		return 1, err
@@ -42,7 +42,7 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, box.Stop()) }()
-	// They wait for minutes to pass more than they work, so all of them wait at once.
+	// The tests mostly wait for minutes to pass, so all of them run at once.
 	flag.Parse()
 	if err := flag.Set("test.parallel", "16"); err != nil {
 		return 1, err
@@ -51,10 +51,9 @@ func run(m *testing.M) (code int, err error) {
 }
 
 const (
-	// soon is more than starting a few instances takes, with an evaluation before.
+	// soon is longer than an evaluation and the start of a few instances take.
 	soon = 45 * time.Second
-	// quiet is more than it takes for the load of the trailing minute to go, and to
-	// shrink after it.
+	// quiet is longer than the trailing minute and the scale-downs after it take.
 	quiet = 2 * time.Minute
 )
 
@@ -63,7 +62,7 @@ func TestQuickstart(t *testing.T) {
 	w := begin(t, "quickstart", "default/hello/web", "scale_down_cooldown=5s")
 	w.expect(w.next(), `"allocation":"[0-9a-f-]{36}"`)
 	w.answered(w.next(), 50)
-	// The second at once, and the third when the cooldown of 30 s is over.
+	// The second instance starts at once, the third after the cooldown of 30 s.
 	w.await(soon, "a second instance", func(s nomad.Status) bool { return s.Running >= 2 })
 	second := w.lastUp()
 	w.await(2*soon, "a third instance", func(s nomad.Status) bool { return s.Running == 3 })
@@ -101,7 +100,7 @@ func TestAIModelServer(t *testing.T) {
 		t.Errorf("%d instances run after the apply, want 2", running)
 	}
 	w.expect(w.next(), `"label": "favourable"`, `"label": "unfavourable".*"label": "favourable"`, `"status": "healthy"`)
-	// That each answer is 200 shows that none came from a model that was loading.
+	// All answers are 200, so none came from an instance that was loading its model.
 	w.answered(w.next(), 150)
 	w.await(soon, "a third instance", func(s nomad.Status) bool { return s.Running >= 3 })
 	w.spread(w.next(), `"instance": "(\w+)"`)
@@ -143,7 +142,7 @@ func TestDynamicLimits(t *testing.T) {
 	w.end()
 }
 
-// Every example with a README is walked through by a test above.
+// A test above walks through every example that has a README.
 func TestEveryWalkThroughIsTested(t *testing.T) {
 	source, err := os.ReadFile("walkthrough_test.go")
 	if err != nil {

@@ -16,7 +16,7 @@ variable "python" {
 
 variable "scale_down_cooldown" {
   type        = string
-  description = "The least time between any change of the count and an action down."
+  description = "The minimum time between any change of the count and the next scale-down."
   default     = "300s"
 }
 
@@ -28,11 +28,11 @@ resource "nomadscale_app" "model" {
   group = "server"
 
   autoscaling = {
-    # Two, so that one is there when the other is lost.
+    # Two, so that one still runs if the other is lost.
     min_instances = 2
     max_instances = 8
 
-    # A request a second on each instance. Up is quick, and down is slow.
+    # One request a second on each instance. Scaling up is fast, scaling down is slow.
     target_requests_per_instance = 60
     scale_up_threshold           = 0.8
     scale_down_threshold         = 0.4
@@ -44,8 +44,8 @@ resource "nomadscale_app" "model" {
   service_selection_mode = "random"
 
   routing = {
-    # An instance gets no request before its model is loaded, and a request waits
-    # for that so long.
+    # An instance gets no request before its model is loaded. A request waits up to
+    # start_timeout for such an instance.
     ready_path    = "/health"
     start_timeout = "30s"
   }

@@ -11,7 +11,7 @@ INSTANCE = os.environ["NOMAD_ALLOC_ID"][:8]
 
 
 class Model:
-    """Tells whether a text is favourable, by its words."""
+    """Classifies a text as favourable or unfavourable, by its words."""
 
     def __init__(self):
         self.loaded = threading.Event()
@@ -20,7 +20,7 @@ class Model:
         self.weights = {}
 
     def load(self):
-        time.sleep(2)  # as for reading gigabytes of weights
+        time.sleep(2)  # simulates reading gigabytes of weights
         self.weights = {"good": 1, "great": 2, "like": 1, "bad": -1, "awful": -2, "slow": -1}
         self.loaded.set()
 
@@ -42,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/stats":
             self.answer(200, {"loaded": model.loaded.is_set(), "inferences": model.inferences})
         else:
-            self.answer(404, {"error": "there are /health and /stats to get, /predict and /batch to post to"})
+            self.answer(404, {"error": "use GET /health, GET /stats, POST /predict or POST /batch"})
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -56,9 +56,9 @@ class Handler(BaseHTTPRequestHandler):
             elif self.path == "/batch":
                 self.answer(200, {"predictions": [model.predict(text) for text in request["texts"]]})
             else:
-                self.answer(404, {"error": "there are /predict and /batch to post to"})
+                self.answer(404, {"error": "use POST /predict or POST /batch"})
         except (ValueError, KeyError, TypeError, AttributeError):
-            self.answer(400, {"error": '/predict takes {"text": "…"}, and /batch {"texts": ["…"]}'})
+            self.answer(400, {"error": '/predict expects {"text": "…"}, and /batch {"texts": ["…"]}'})
 
     def answer(self, status, value):
         body = json.dumps({"instance": INSTANCE, **value}).encode() + b"\n"

@@ -1,6 +1,6 @@
-// Command app is a small web application to scale: it says which instance has
-// answered and when it started, works for as long as it is asked to, streams,
-// and ends what is in flight before it stops.
+// Command app is a small web application to scale. Its answer names the instance
+// and when that instance started. It can work for a given time, and it can stream.
+// It finishes the requests in flight before it stops.
 package main
 
 import (
@@ -20,7 +20,7 @@ import (
 
 func main() {
 	listen := flag.String("listen", os.Getenv("NOMAD_ADDR_http"), "address to listen on")
-	startDelay := flag.Duration("start-delay", 0, "time that starting takes, as for loading a model")
+	startDelay := flag.Duration("start-delay", 0, "how long the start takes, to simulate loading a model")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -29,7 +29,7 @@ func main() {
 	}
 }
 
-// Answer is what the app says of itself.
+// Answer describes the instance that answers.
 type Answer struct {
 	Allocation string    `json:"allocation"`
 	Index      string    `json:"index"`

@@ -12,7 +12,7 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// maxInstances is what main.tf declares.
+// maxInstances is max_instances in main.tf.
 const maxInstances = 4
 
 // cluster is a sandbox and the app in it.
@@ -20,7 +20,7 @@ type cluster struct {
 	*sandbox.Sandbox
 	policy scaler.Policy
 
-	running  chan error // of the load that is being sent
+	running  chan error // receives the result of the load in progress
 	answered int
 }
 
@@ -36,10 +36,10 @@ func startCluster(ctx context.Context, dir string) (*cluster, error) {
 	return &cluster{Sandbox: box, policy: p}, nil
 }
 
-// url is where the app is reached.
+// url is the app's URL at the gateway.
 func (c *cluster) url() string { return c.Gateway + "/apps/" + c.policy.App.String() }
 
-// answer is what the app says of itself.
+// answer is what the app says about itself.
 type answer struct{ Started, Listening time.Time }
 
 // get sends one request to the app.
@@ -53,7 +53,7 @@ func (c *cluster) count(ctx context.Context) (desired, running int, err error) {
 	return status.Desired, status.Running, err
 }
 
-// until waits for a count.
+// until waits until the count meets a condition.
 func (c *cluster) until(ctx context.Context, limit time.Duration, what string, condition func(desired, running int) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -69,7 +69,7 @@ func (c *cluster) until(ctx context.Context, limit time.Duration, what string, c
 	})
 }
 
-// changeByHand changes a value of the policy as a person would: in the job.
+// changeByHand changes a value of the policy in the job, as an operator would.
 func (c *cluster) changeByHand(ctx context.Context, key, value string) error {
 	jobs := c.Agent.API.Jobs()
 	job, _, err := jobs.Info(c.policy.App.Job, (&api.QueryOptions{}).WithContext(ctx))
@@ -83,7 +83,7 @@ func (c *cluster) changeByHand(ctx context.Context, key, value string) error {
 	return err
 }
 
-// setKey sets the key wherever it stands in nested blocks.
+// setKey sets the key in every nested block that has it, and reports whether one had it.
 func setKey(value any, key, to string) (found bool) {
 	switch value := value.(type) {
 	case []any:

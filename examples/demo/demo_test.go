@@ -11,21 +11,21 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// The demonstration fails by itself unless it has seen the whole life of an app. It
-// stays up before it destroys, until it is interrupted.
+// The demo itself fails unless it has seen the whole life of an app. With -keep, it
+// keeps running before the destroy until it is interrupted.
 func TestDemo(t *testing.T) {
 	summary := false
 	runDemo(t, "-keep", func(line string) (interrupt bool) {
-		summary = summary || line == "What was seen:"
-		return strings.Contains(line, "Staying up until interrupted")
+		summary = summary || line == "Results:"
+		return strings.Contains(line, "Keeping everything running until interrupted")
 	})
 	if !summary {
 		t.Error("there is no summary")
 	}
 }
 
-// A shell that runs the lines that the sandbox prints has all that the walk-throughs
-// call, and stands among them.
+// A shell that runs the lines that the sandbox prints has every command of the
+// walk-throughs, and is in their directory.
 func TestSandbox(t *testing.T) {
 	var lines []string
 	runDemo(t, "-sandbox", func(line string) (interrupt bool) {
@@ -52,12 +52,12 @@ func TestSandbox(t *testing.T) {
 		return true
 	})
 	if len(lines) < 2 {
-		t.Error("it prints no lines for a shell")
+		t.Error("the sandbox prints no lines for a shell")
 	}
 }
 
-// runDemo runs the demonstration, and interrupts it once after a line of which watch
-// says so. One interrupt ends it in order, and nothing outlives it.
+// runDemo runs the demo, and interrupts it after a line for which watch returns true.
+// One interrupt must end the demo in order and leave no process behind.
 func runDemo(t *testing.T, flag string, watch func(line string) (interrupt bool)) {
 	t.Helper()
 	for _, tool := range []string{"nomad", "nomad-autoscaler", "terraform", "hey"} {
@@ -70,7 +70,8 @@ func runDemo(t *testing.T, flag string, watch func(line string) (interrupt bool)
 	mark := "TEST_DEMO=" + t.TempDir()
 	cmd := exec.CommandContext(t.Context(), demo, flag)
 	cmd.Env = append(os.Environ(), mark)
-	// Its own group, which one interrupt reaches as a whole, as from a keyboard.
+	// The demo has its own process group, so that one interrupt reaches all of it, as
+	// from a keyboard.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()

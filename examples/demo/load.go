@@ -9,7 +9,7 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/examples/sandbox"
 )
 
-// load starts to send requests for a time, from so many clients, each so many a
+// load starts to send requests for a time. Each of the clients sends rate requests a
 // second.
 func (c *cluster) load(ctx context.Context, duration string, clients, rate int) {
 	c.running = make(chan error, 1)
@@ -20,10 +20,10 @@ func (c *cluster) load(ctx context.Context, duration string, clients, rate int) 
 	}()
 }
 
-// loaded waits for the end of the load.
+// loaded waits until the load has ended.
 func (c *cluster) loaded() error { return <-c.running }
 
-// hey runs the load tool and counts the answers. Anything but 200 is an error.
+// hey runs the load tool and counts the answers. An answer other than 200 is an error.
 func hey(ctx context.Context, tool, url, duration string, clients, rate int) (answered int, err error) {
 	out, err := exec.CommandContext(ctx, tool, "-z", duration, "-c", strconv.Itoa(clients), "-q", strconv.Itoa(rate), "-t", "60", url).CombinedOutput()
 	if err != nil {

@@ -1,7 +1,8 @@
-// Command demo shows the whole life of an app on a real Nomad: declared with
-// Terraform, started by its first request, grown under load, shrunk, gone to
-// zero, changed by hand, mended, destroyed. It fails unless it has seen it all,
-// and leaves nothing running.
+// Command demo shows the whole life of an app on a real Nomad. Terraform declares
+// the app, the first request starts it, and load makes it grow. It then shrinks and
+// goes to zero. A change by hand shows in the plan, an apply reverts it, and a
+// destroy removes the app. The demo fails unless every step succeeds, and leaves
+// nothing running.
 package main
 
 import (
@@ -17,13 +18,13 @@ import (
 )
 
 func main() {
-	keep := flag.Bool("keep", false, "stay up before the end and print the addresses, until interrupted")
-	only := flag.Bool("sandbox", false, "only start everything, and stay up until interrupted")
+	keep := flag.Bool("keep", false, "before the destroy, print the addresses and keep running until interrupted")
+	only := flag.Bool("sandbox", false, "only start everything, and keep running until interrupted")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	if err := run(ctx, *keep, *only); err != nil {
-		fmt.Fprintln(os.Stderr, "\nThe demo has failed:", err)
+		fmt.Fprintln(os.Stderr, "\nThe demo failed:", err)
 		os.Exit(1)
 	}
 }
@@ -35,7 +36,7 @@ func run(ctx context.Context, keep, only bool) (err error) {
 	}
 	defer os.RemoveAll(dir)
 
-	say("Starting Nomad, and the gateway and the autoscaler as its jobs")
+	say("Starting Nomad, with the gateway and the autoscaler as jobs")
 	c, err := startCluster(ctx, dir)
 	if err != nil {
 		return err
@@ -71,7 +72,7 @@ func run(ctx context.Context, keep, only bool) (err error) {
 		}
 	}
 	if keep {
-		say("Staying up until interrupted:\n  Nomad    %s\n  app      %s\n  gateway  %s/v1/apps", c.Agent.Address, c.url(), c.Admin)
+		say("Keeping everything running until interrupted:\n  Nomad    %s\n  app      %s\n  gateway  %s/v1/apps", c.Agent.Address, c.url(), c.Admin)
 		<-ctx.Done()
 		ctx = context.WithoutCancel(ctx)
 	}
@@ -80,7 +81,7 @@ func run(ctx context.Context, keep, only bool) (err error) {
 	}
 	stopWatching()
 	<-watched
-	fmt.Println("\nWhat was seen:")
+	fmt.Println("\nResults:")
 	for _, figure := range d.figures {
 		fmt.Println("  " + figure)
 	}
@@ -90,9 +91,9 @@ func run(ctx context.Context, keep, only bool) (err error) {
 // say announces a step.
 func say(format string, args ...any) { fmt.Printf("\n== "+format+"\n", args...) }
 
-// invite prints what a shell needs to use the sandbox.
+// invite prints the commands that let another shell use the sandbox.
 func (c *cluster) invite() {
-	say("Running until interrupted. To try the examples, in another terminal")
+	say("Running until interrupted. To try the examples, run these lines in another terminal")
 	for _, variable := range c.Environment() {
 		name, value, _ := strings.Cut(variable, "=")
 		fmt.Printf("export %s=\"%s\"\n", name, strings.Replace(value, os.Getenv("PATH"), "$PATH", 1))
@@ -100,7 +101,7 @@ func (c *cluster) invite() {
 	fmt.Println("cd", c.Examples)
 }
 
-// demo is the sequence of steps and the figures that they measure.
+// demo has the steps of the demonstration, and the figures that they measure.
 type demo struct {
 	*cluster
 	terraform *terraform
@@ -112,7 +113,7 @@ func (d *demo) measured(format string, args ...any) {
 }
 
 func (d *demo) declare(ctx context.Context) error {
-	say("terraform apply: the app is declared and does not run")
+	say("terraform apply declares the app, which does not run yet")
 	if err := d.terraform.quietly(ctx, "apply", "-auto-approve"); err != nil {
 		return err
 	}
@@ -124,7 +125,7 @@ func (d *demo) declare(ctx context.Context) error {
 }
 
 func (d *demo) wake(ctx context.Context) error {
-	say("The first request starts it")
+	say("The first request starts the app")
 	sent := time.Now()
 	answer, err := d.get(ctx, "/")
 	if err != nil {
@@ -132,16 +133,16 @@ func (d *demo) wake(ctx context.Context) error {
 	}
 	took := time.Since(sent)
 	start := answer.Listening.Sub(sent)
-	d.measured("first request answered from zero in %s: %s until the app listened (%s of it the app's own start), %s the gateway's share",
+	d.measured("first request answered from zero in %s: %s until the app listened (%s of it for the app's own start), %s for the gateway",
 		ms(took), ms(start), ms(answer.Listening.Sub(answer.Started)), ms(took-start))
 	return nil
 }
 
 func (d *demo) grow(ctx context.Context) error {
-	say("Load makes it grow to its maximum")
+	say("Load makes the app grow to its maximum")
 	began := time.Now()
 	d.load(ctx, "20s", 12, 2)
-	if err := d.until(ctx, time.Minute, "the maximum desired and running", func(desired, running int) bool {
+	if err := d.until(ctx, time.Minute, "the maximum count to be desired and running", func(desired, running int) bool {
 		return desired == maxInstances && running == maxInstances
 	}); err != nil {
 		return err
@@ -151,7 +152,7 @@ func (d *demo) grow(ctx context.Context) error {
 }
 
 func (d *demo) planAtMax(ctx context.Context) error {
-	say("terraform plan -detailed-exitcode: no changes, although the count has moved")
+	say("terraform plan -detailed-exitcode shows no changes, although the count has changed")
 	changes, err := d.terraform.plan(ctx)
 	if err != nil {
 		return err
@@ -167,9 +168,9 @@ func (d *demo) shrink(ctx context.Context) error {
 	if err := d.loaded(); err != nil {
 		return err
 	}
-	say("Less load makes it shrink, with requests in flight all the while")
+	say("Less load makes the app shrink, while requests are in flight")
 	d.load(ctx, "60s", 2, 1)
-	if err := d.until(ctx, 2*time.Minute, "fewer instances desired", func(desired, _ int) bool {
+	if err := d.until(ctx, 2*time.Minute, "fewer desired instances", func(desired, _ int) bool {
 		return desired > 0 && desired < maxInstances
 	}); err != nil {
 		return err
@@ -177,24 +178,24 @@ func (d *demo) shrink(ctx context.Context) error {
 	if err := d.loaded(); err != nil {
 		return err
 	}
-	d.measured("%d requests through growth and shrinkage, 0 failed", d.answered)
+	d.measured("%d requests while the app grew and shrank, 0 failed", d.answered)
 	return nil
 }
 
 func (d *demo) sleep(ctx context.Context) error {
-	say("Quiet takes it to zero")
+	say("Without load, the app goes to zero")
 	began := time.Now()
 	if err := d.until(ctx, 3*time.Minute, "zero instances", func(desired, running int) bool {
 		return desired == 0 && running == 0
 	}); err != nil {
 		return err
 	}
-	d.measured("zero instances %s after the last request (60 s are the trailing minute, 20 s stop_after_inactive)", ms(time.Since(began)))
+	d.measured("zero instances %s after the last request (60 s of it for the trailing minute, 20 s for stop_after_inactive)", ms(time.Since(began)))
 	return nil
 }
 
 func (d *demo) drift(ctx context.Context) error {
-	say("Somebody changes scale_up_threshold by hand, and terraform plan shows it")
+	say("terraform plan shows that scale_up_threshold was changed by hand")
 	if err := d.changeByHand(ctx, "scale_up_threshold", "0.5"); err != nil {
 		return err
 	}
@@ -204,16 +205,16 @@ func (d *demo) drift(ctx context.Context) error {
 	}
 	const want = "autoscaling.scale_up_threshold: 0.5 -> 0.8"
 	if len(changes) != 1 || changes[0] != want {
-		return fmt.Errorf("the plan shows [%s], want just %s", strings.Join(changes, ", "), want)
+		return fmt.Errorf("the plan shows [%s], want only %s", strings.Join(changes, ", "), want)
 	}
-	d.measured("the plan shows what was changed by hand and nothing else: %s", want)
+	d.measured("the plan shows only the change that was made by hand: %s", want)
 	if err := d.terraform.quietly(ctx, "apply", "-auto-approve"); err != nil {
 		return err
 	}
 	if changes, err = d.terraform.plan(ctx); err != nil || changes != nil {
-		return fmt.Errorf("after the apply the plan shows %v (%w)", changes, err)
+		return fmt.Errorf("the plan after the apply shows %v (%w)", changes, err)
 	}
-	d.measured("the apply mends it: the next plan is empty")
+	d.measured("the apply reverts the change: the next plan is empty")
 	return nil
 }
 

@@ -6,7 +6,7 @@ terraform {
   }
 }
 
-# Reads NOMAD_ADDR, NOMAD_TOKEN and the other NOMAD_* variables.
+# Configured by NOMAD_ADDR, NOMAD_TOKEN and the other NOMAD_* variables.
 provider "nomadscale" {}
 
 resource "nomadscale_app" "hello" {
@@ -40,8 +40,8 @@ resource "nomadscale_app" "hello" {
     min_instances = 0
     max_instances = 4
 
-    # An instance carries 120 requests a minute. Above 80 % of that the app grows,
-    # by as many instances as the load calls for; below 30 % it shrinks by one.
+    # An instance carries 120 requests a minute. Above 80 % of that, the app grows by
+    # all the instances that the load needs; below 30 %, it shrinks by one.
     target_requests_per_instance = 120
     scale_up_threshold           = 0.8
     scale_down_threshold         = 0.3
@@ -49,12 +49,12 @@ resource "nomadscale_app" "hello" {
     scale_up_cooldown            = "10s"
     scale_down_cooldown          = "5s"
 
-    # Without a request for so long, it goes to zero.
+    # The app goes to zero after this time without a request.
     stop_after_inactive = "20s"
 
     evaluation_interval = "2s"
 
-    # Does not wait for Nomad's deployment of the last change of the count.
+    # This target does not wait for the deployment of the last change of the count.
     target = "nomadscale"
   }
 

@@ -22,7 +22,7 @@ type terraform struct {
 	env      []string
 }
 
-// newTerraform builds the app and initialises.
+// newTerraform builds the app and runs terraform init.
 func newTerraform(ctx context.Context, c *cluster) (*terraform, error) {
 	t := &terraform{
 		cli: c.Command("terraform"), dir: filepath.Join(c.Examples, "demo"),
@@ -37,15 +37,15 @@ func newTerraform(ctx context.Context, c *cluster) (*terraform, error) {
 func (t *terraform) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, t.cli, args...)
 	cmd.Dir, cmd.Env = t.dir, t.env
-	// Its own group, so that an interrupt from the keyboard does not end it while
-	// it destroys. The context's interrupt lets the CLI end in order, and give
-	// its lock back.
+	// The CLI has its own process group, so that an interrupt from the keyboard does
+	// not end it during the destroy. When the context ends, an interrupt lets the CLI
+	// stop in order and release its lock.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	return cmd
 }
 
-// quietly runs a command, and shows what it prints only when it fails.
+// quietly runs a command. The output of a command that fails is in the error.
 func (t *terraform) quietly(ctx context.Context, args ...string) error {
 	if out, err := t.command(ctx, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("terraform %s: %w\n%s", strings.Join(args, " "), err, out)
@@ -53,8 +53,8 @@ func (t *terraform) quietly(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// plan shows a plan and returns the attributes that it changes, as "path: before
-// -> after", or nil when -detailed-exitcode says that there are none.
+// plan prints a plan and returns the attributes that it changes, each as "path:
+// before -> after". It returns nil if -detailed-exitcode reports no changes.
 func (t *terraform) plan(ctx context.Context) ([]string, error) {
 	out, err := t.command(ctx, "plan", "-detailed-exitcode", "-no-color", "-out", "plan").CombinedOutput()
 	var exit *exec.ExitError

@@ -4,10 +4,10 @@ job "generate" {
       port "http" {}
     }
 
-    # Longer than a request takes, so that it ends when its instance is stopped.
+    # Longer than a request takes, so that it can end after Nomad stops its instance.
     shutdown_delay = "10s"
 
-    # A change of the count is deployed within a second.
+    # With this, the deployment for a change of the count takes about a second.
     update {
       health_check     = "task_states"
       min_healthy_time = "0s"

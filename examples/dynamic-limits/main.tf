@@ -10,7 +10,7 @@ provider "nomadscale" {}
 
 variable "stop_after_inactive" {
   type        = string
-  description = "How long it may be without load before it goes to zero."
+  description = "How long the app may be without load before it goes to zero."
   default     = "1m"
 }
 
@@ -20,7 +20,7 @@ variable "campaign" {
   default     = false
 }
 
-# One request at a time on each instance, as Modal runs a function: max_containers
+# One request at a time on each instance, like a Modal function with max_containers
 # = 10, min_containers = 0, buffer_containers = 1, timeout = 180.
 resource "nomadscale_app" "generate" {
   jobspec = templatefile("${path.module}/generate.nomad.hcl", { app = abspath("${path.module}/app") })
@@ -32,7 +32,7 @@ resource "nomadscale_app" "generate" {
     max_instances    = 10
     buffer_instances = 1
 
-    # As many as the load calls for, at once.
+    # Add all the instances that the load needs in one action.
     scale_up_step     = 0
     scale_up_cooldown = "0s"
     scale_down_step   = 0
@@ -40,7 +40,7 @@ resource "nomadscale_app" "generate" {
     stop_after_inactive       = var.stop_after_inactive
     price_per_instance_second = 0.000059
 
-    # What Nomad allows. An override moves max_instances up to here.
+    # The limit that Nomad enforces. An override can raise max_instances up to here.
     hard_max_instances = 50
   }
 
@@ -52,7 +52,7 @@ resource "nomadscale_app" "generate" {
   }
 }
 
-# What nomadscale override set does, declared.
+# Declares what the command nomadscale override set does.
 resource "nomadscale_override" "campaign" {
   count = var.campaign ? 1 : 0
 

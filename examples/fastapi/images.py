@@ -21,7 +21,7 @@ class Image(BaseModel):
 
 
 class Task(BaseModel):
-    """Blur a square image so many times over."""
+    """Blurs a square image a number of times."""
 
     size: int = 64
     times: int = 10
@@ -41,7 +41,7 @@ async def home():
 <ul>
 <li><a href="api/status">GET api/status</a>: this instance</li>
 <li>POST api/process: inverts an image</li>
-<li>POST api/heavy-task: blurs one many times over</li>
+<li>POST api/heavy-task: blurs an image a number of times</li>
 </ul>"""
 
 
@@ -52,11 +52,11 @@ async def status():
 
 @app.post("/api/process")
 async def process(image: Image):
-    await asyncio.sleep(0.1)  # as for fetching the image from where it is stored
+    await asyncio.sleep(0.1)  # simulates fetching the image from its storage
     return {"instance": INSTANCE, "rows": [[255 - pixel for pixel in row] for row in image.rows]}
 
 
-# Not async: FastAPI runs it in a thread, so that the instance answers meanwhile.
+# Not async: FastAPI runs it in a thread, so that the instance can answer other requests.
 @app.post("/api/heavy-task")
 def heavy_task(task: Task):
     image = [[255 * ((x ^ y) & 1) for x in range(task.size)] for y in range(task.size)]

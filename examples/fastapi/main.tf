@@ -10,17 +10,17 @@ provider "nomadscale" {}
 
 variable "python" {
   type        = string
-  description = "A Python that imports FastAPI and uvicorn."
+  description = "Path of a Python that has FastAPI and uvicorn."
 }
 
 variable "scale_down_cooldown" {
   type        = string
-  description = "The least time between any change of the count and an action down."
+  description = "The minimum time between any change of the count and the next scale-down."
   default     = "90s"
 }
 
 resource "nomadscale_app" "images" {
-  # The source is in the job, so every node has it, and the plan shows its changes.
+  # The source is in the job, so every node gets it, and the plan shows its changes.
   jobspec = templatefile("${path.module}/images.nomad.hcl", {
     python = var.python
     source = file("${path.module}/images.py")
@@ -31,8 +31,8 @@ resource "nomadscale_app" "images" {
     min_instances = 1
     max_instances = 4
 
-    # An instance carries 30 requests a minute. Above 24 the app grows by one, and
-    # below 9 it shrinks by one.
+    # An instance carries 30 requests a minute. The app grows by one instance above 24
+    # requests per instance, and shrinks by one below 9.
     target_requests_per_instance = 30
     scale_up_threshold           = 0.8
     scale_down_threshold         = 0.3

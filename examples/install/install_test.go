@@ -1,4 +1,4 @@
-// Package install tests that what the README says of installing is so.
+// Package install tests the installation that the README describes.
 package install
 
 import (
@@ -16,8 +16,8 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// Installed by the commands and with the configuration of the README, the binary
-// serves Terraform, OpenTofu and the autoscaler.
+// After the README's commands, and with its configuration, the binary works with
+// Terraform, OpenTofu and the autoscaler.
 func TestInstallsAsTheReadmeSays(t *testing.T) {
 	root, err := nomadtest.Root()
 	if err != nil {
@@ -35,7 +35,7 @@ func TestInstallsAsTheReadmeSays(t *testing.T) {
 		t.Run(tool, func(t *testing.T) {
 			path := nomadtest.Tool(t, tool)
 			if filepath.Base(path) == "tofu" {
-				registry = "registry.opentofu.org" // it stands in for a Terraform that is missing
+				registry = "registry.opentofu.org" // OpenTofu replaces a missing Terraform
 			}
 			declaresQuickstart(t, cluster, path, registry, cli)
 		})
@@ -43,9 +43,9 @@ func TestInstallsAsTheReadmeSays(t *testing.T) {
 	t.Run("autoscaler", func(t *testing.T) { scales(t, cluster, agent) })
 }
 
-// installation is what the README says of installing, with a directory in the place
-// of /opt and of where the binary is built: the commands, the configuration of the
-// CLI and that of the autoscaler's agent.
+// installation returns what the README's section on installing contains: the commands,
+// the configuration of the CLI and that of the autoscaler's agent. In all of them, dir
+// replaces /opt and the directory of the built binary.
 func installation(t *testing.T, dir string) (commands, cli, agent string) {
 	t.Helper()
 	readme, err := os.ReadFile("README.md")
@@ -63,8 +63,8 @@ func installation(t *testing.T, dir string) (commands, cli, agent string) {
 	return strings.Join(sandbox.Blocks(section, "sh"), "\n"), configurations[0], configurations[1] + configurations[2]
 }
 
-// declaresQuickstart takes the quick start through its life by a CLI that finds the
-// provider through its configuration alone.
+// declaresQuickstart applies and destroys the quick start with a CLI that finds the
+// provider only through its configuration.
 func declaresQuickstart(t *testing.T, cluster *nomadtest.Agent, cli, registry, configuration string) {
 	dir := t.TempDir()
 	config := filepath.Join(t.TempDir(), "cli.tfrc")
@@ -90,7 +90,7 @@ func declaresQuickstart(t *testing.T, cluster *nomadtest.Agent, cli, registry, c
 	}
 	run("init", "-no-color")
 	if out := run("version"); !strings.Contains(out, "provider "+registry+"/nomadscale/nomadscale v0.1.0") {
-		t.Errorf("the provider is not that of the mirror:\n%s", out)
+		t.Errorf("the provider is not the one in the mirror:\n%s", out)
 	}
 	run("plan", "-out", "saved")
 	run("apply", "saved")
@@ -102,8 +102,8 @@ func declaresQuickstart(t *testing.T, cluster *nomadtest.Agent, cli, registry, c
 	run("destroy", "-auto-approve")
 }
 
-// scales demands that an agent of this configuration scales an app that needs all
-// plugins: it is below its minimum, and its target is nomadscale's.
+// scales fails the test unless an agent with this configuration scales an app that
+// needs all plugins: the app is below its minimum and uses nomadscale's target.
 func scales(t *testing.T, cluster *nomadtest.Agent, configuration string) {
 	config := filepath.Join(t.TempDir(), "agent.hcl")
 	configuration += fmt.Sprintf("\nhttp {\n  bind_address = \"127.0.0.1\"\n  bind_port = %d\n}\nnomad {\n  address = %q\n}\n", nomadtest.FreePort(t), cluster.Address)

@@ -1,8 +1,8 @@
 # The Nomad Autoscaler with nomadscale's plugins, as a Nomad job.
 #
-# plugin_dir holds the nomadscale binary under that name. The agent speaks to
-# Nomad through the task's own socket, with the job's workload identity; with
-# ACLs on, attach the policy of autoscaler.policy.hcl to the job:
+# plugin_dir contains the nomadscale binary, with the file name nomadscale. The
+# agent uses the task's own socket and the job's workload identity to access Nomad.
+# If ACLs are enabled, attach the policy in autoscaler.policy.hcl to the job:
 #
 #   nomad acl policy apply -namespace default -job nomad-autoscaler \
 #     nomad-autoscaler autoscaler.policy.hcl
@@ -15,19 +15,19 @@ variable "autoscaler" {
 
 variable "plugin_dir" {
   type        = string
-  description = "Directory that holds the nomadscale binary."
+  description = "Directory that contains the nomadscale binary."
   default     = "/opt/nomad-autoscaler/plugins"
 }
 
 variable "agents" {
   type        = number
-  description = "How many agents run. One acts, and the others wait to take its place."
+  description = "How many agents run. One acts, and the others are on standby."
   default     = 1
 }
 
 variable "watchdog" {
   type        = string
-  description = "How long an app may go without an evaluation before the agent is started anew."
+  description = "How long an app may go without an evaluation before the agent is restarted."
   default     = "2m"
 }
 
@@ -35,7 +35,7 @@ job "nomad-autoscaler" {
   group "agent" {
     count = var.agents
 
-    # However often the agent has to be started anew, it is.
+    # Restart the agent without limit.
     restart {
       attempts = 3
       interval = "1m"
@@ -74,7 +74,7 @@ job "nomad-autoscaler" {
             namespace = "*"
           }
 
-          # Which of several agents acts, a lock decides that Nomad keeps.
+          # A lock in Nomad decides which of several agents acts.
           high_availability {
             enabled    = ${var.agents > 1}
             lock_path  = "nomad-autoscaler/lock"
@@ -82,8 +82,8 @@ job "nomad-autoscaler" {
             lock_delay = "1s"
           }
 
-          # The watchdog ends the agent when it has stopped to evaluate an app,
-          # and Nomad starts it anew. It must be above the longest
+          # The watchdog ends an agent that has stopped evaluating an app, and
+          # Nomad restarts the agent. The value must be above the longest
           # evaluation_interval.
           strategy "nomadscale" {
             driver = "nomadscale"
@@ -98,7 +98,7 @@ job "nomad-autoscaler" {
             args   = ["target"]
           }
 
-          # Finds the gateways by the name of their service.
+          # Finds the gateways through the name of their service.
           apm "nomadscale" {
             driver = "nomadscale"
             args   = ["apm"]

@@ -1,12 +1,12 @@
-# What the autoscaler's agent and nomadscale's plugins may do in a namespace of
-# apps. Repeat the block for each namespace, or name them with a pattern.
+# The rights of the autoscaler's agent and of nomadscale's plugins in a namespace of
+# apps. Repeat the block for each namespace, or use a pattern for their names.
 namespace "*" {
   capabilities = [
     "list-scaling-policies", # the agent: find the policies
-    "read-scaling-policy",   # the agent: read each of them
-    "submit-job",            # optional: scale on while the last change of a count is deployed
+    "read-scaling-policy",   # the agent: read each policy
+    "submit-job",            # optional: scale while the deployment of the last count change still runs
     "scale-job",             # the agent: change the count
-    "read-job",              # the count, the history and the jobs' events; the apm finds the gateways
+    "read-job",              # read the count, its history and the jobs' events; find the gateways
   ]
 
   variables {
@@ -15,7 +15,7 @@ namespace "*" {
       capabilities = ["list", "read"]
     }
 
-    # Of several agents: the lock that decides which of them acts.
+    # The lock that decides which of several agents acts.
     path "nomad-autoscaler/lock" {
       capabilities = ["write"]
     }

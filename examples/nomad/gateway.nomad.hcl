@@ -1,5 +1,5 @@
-# The nomadscale gateway as a Nomad job. It speaks to Nomad through the task's own
-# socket, with the job's workload identity; with ACLs on, attach the policy of
+# The nomadscale gateway as a Nomad job. It uses the task's own socket and the job's
+# workload identity to access Nomad. If ACLs are enabled, attach the policy in
 # gateway.policy.hcl to the job:
 #
 #   nomad acl policy apply -namespace default -job nomadscale-gateway \
@@ -19,7 +19,7 @@ variable "gateways" {
 
 variable "http_port" {
   type        = number
-  description = "Port that takes the requests."
+  description = "Port that accepts requests."
   default     = 8080
 }
 
@@ -40,7 +40,7 @@ job "nomadscale-gateway" {
       port     = "http"
     }
 
-    # The autoscaler's apm plugin and the other gateways ask here for the load.
+    # The autoscaler's apm plugin and the other gateways read the load here.
     service {
       name     = "nomadscale-gateway-admin"
       provider = "nomad"
@@ -63,7 +63,7 @@ job "nomadscale-gateway" {
         env = true
       }
 
-      # Time for the requests in flight to end when the gateway is stopped.
+      # How long in-flight requests may take after Nomad stops the gateway.
       kill_timeout = "30s"
 
       resources {

@@ -23,10 +23,10 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// With the policies of the files and nothing else, an app starts, grows by the
-// gateway and goes to zero by the autoscaler, although the agent that acts has lost
-// a plugin: the watchdog ends that agent, Nomad restarts it, and meanwhile the other
-// takes its place.
+// With only the policies of the files, the gateway starts and grows an app, and the
+// autoscaler takes it to zero. This works although the active agent has lost a
+// plugin: the watchdog ends that agent, Nomad restarts it, and meanwhile the other
+// agent takes over.
 func TestJobsWorkWithTheirPolicies(t *testing.T) {
 	cluster := nomadtest.Start(t, nomadtest.Options{ACL: true})
 	dir := t.TempDir()
@@ -82,7 +82,7 @@ func TestJobsWorkWithTheirPolicies(t *testing.T) {
 		}
 		return running, restarts
 	}
-	// The gateway grows the app without them, and so can be ahead of them.
+	// The gateway grows the app without the agents, so it may finish before they run.
 	nomadtest.Eventually(t, time.Minute, "two running agents", func() bool { running, _ := agents(); return running == 2 })
 	if _, restarts := agents(); restarts != 0 {
 		t.Fatalf("the agents were restarted %d times", restarts)
@@ -102,15 +102,15 @@ func TestJobsWorkWithTheirPolicies(t *testing.T) {
 		_, restarts := agents()
 		return restarts > 0
 	})
-	nomadtest.Eventually(t, 3*time.Minute, "zero, which is for the autoscaler to decide", func() bool { return cluster.Status(t, p).Desired == 0 })
+	nomadtest.Eventually(t, 3*time.Minute, "zero, which only the autoscaler decides", func() bool { return cluster.Status(t, p).Desired == 0 })
 	if rule := cluster.Status(t, p).History.LastAction.Rule; rule != scaler.RuleInactive {
 		t.Errorf("the last rule was %q, want %q", rule, scaler.RuleInactive)
 	}
 	noTokenIsTold(t, cluster, binary, p)
 }
 
-// noTokenIsTold demands that the token of no process of the binary is in its log, in
-// any process's arguments or in the app's scaling events.
+// noTokenIsTold fails the test if the token of a process of the binary is in its log,
+// in the arguments of a process or in the app's scaling events.
 func noTokenIsTold(t *testing.T, cluster *nomadtest.Agent, binary string, p scaler.Policy) {
 	t.Helper()
 	events, _, err := cluster.API.Jobs().ScaleStatus(p.App.Job, nil)
@@ -133,7 +133,7 @@ func noTokenIsTold(t *testing.T, cluster *nomadtest.Agent, binary string, p scal
 		}
 		environ, err := os.ReadFile(filepath.Join(filepath.Dir(process), "environ"))
 		if err != nil {
-			continue // it has ended meanwhile
+			continue // the process has ended
 		}
 		variable := func(name string) string {
 			_, rest, _ := strings.Cut("\x00"+string(environ), "\x00"+name+"=")
@@ -159,20 +159,20 @@ func noTokenIsTold(t *testing.T, cluster *nomadtest.Agent, binary string, p scal
 			t.Error("a token is in a scaling event")
 		}
 	}
-	// The gateway, and the three plugins of the agent that acts.
+	// The gateway, and the three plugins of the active agent.
 	if tokens < 4 {
 		t.Errorf("%d processes have a token, want 4", tokens)
 	}
 }
 
-// Without one of its capabilities, the error says which is missing.
+// If a policy lacks one of its capabilities, the error names the missing one.
 func TestErrorsNameTheMissingCapability(t *testing.T) {
 	cluster := nomadtest.Start(t, nomadtest.Options{ACL: true})
 	p := nomadtest.Policy(t, "hello", scaler.Document{"max_instances": "3"})
 	cluster.Register(t, nomadtest.Job(p))
 	nomadtest.Eventually(t, 30*time.Second, "a running instance", func() bool { return cluster.Status(t, p).Running == 1 })
 
-	// stopping is an allocation in its shutdown delay.
+	// The allocation of this job is in its shutdown delay.
 	delayed := nomadtest.Policy(t, "delayed", scaler.Document{"min_instances": "0"})
 	job := nomadtest.Job(delayed)
 	job.TaskGroups[0].ShutdownDelay = new(time.Hour)
@@ -208,7 +208,7 @@ func TestErrorsNameTheMissingCapability(t *testing.T) {
 				continue // optional: scaler/nomad's own tests show the wait without it
 			}
 			if use == nil {
-				t.Errorf("%s has the capability %s, which nothing here uses", file, capability)
+				t.Errorf("%s has the capability %s, which this test does not use", file, capability)
 				continue
 			}
 			t.Run(file+" without "+capability, func(t *testing.T) {
@@ -224,14 +224,14 @@ func TestErrorsNameTheMissingCapability(t *testing.T) {
 			for _, capability := range capabilities(read(t, file)) {
 				if use := uses[capability]; use != nil {
 					if err := use(c); err != nil {
-						t.Errorf("with the whole policy, what needs %s fails: %v", capability, err)
+						t.Errorf("with the whole policy, the call that needs %s fails: %v", capability, err)
 					}
 				}
 			}
 		})
 	}
 
-	// The lock of several agents is the agent's own affair, so the error is as well.
+	// The agents themselves use the lock, so the error is Nomad's own.
 	t.Run("the agents' lock", func(t *testing.T) {
 		policy := read(t, "autoscaler.policy.hcl")
 		if err := lock(t, cluster, policy); err != nil {
@@ -243,7 +243,7 @@ func TestErrorsNameTheMissingCapability(t *testing.T) {
 	})
 }
 
-// lock takes, renews and gives back the lock as an agent with high availability does.
+// lock acquires, renews and releases the lock as an agent with high availability does.
 func lock(t *testing.T, cluster *nomadtest.Agent, rules string) error {
 	t.Helper()
 	c, err := api.NewClient(&api.Config{Address: cluster.Address, SecretID: token(t, cluster, rules)})
@@ -262,9 +262,9 @@ func lock(t *testing.T, cluster *nomadtest.Agent, rules string) error {
 	return errors.Join(l.Renew(t.Context()), l.Release(t.Context()))
 }
 
-// A token with the provider's policy takes a job through its life, and gives a
-// policy to one that something else owns; with one capability less the error says
-// which is missing.
+// A token with the provider's policy creates and removes a job, and attaches a policy
+// to a job that something else owns. If one capability is removed, the error names
+// the missing one.
 func TestProviderWorksWithItsPolicy(t *testing.T) {
 	cluster := nomadtest.Start(t, nomadtest.Options{ACL: true})
 	policy := read(t, "provider.policy.hcl")
@@ -377,13 +377,13 @@ func TestProviderWorksWithItsPolicy(t *testing.T) {
 				}
 			}
 			if !needed {
-				t.Error("nothing needs it")
+				t.Error("nothing here needs the capability")
 			}
 		})
 	}
 }
 
-// client speaks with a token that has these rules and no others.
+// client returns a client whose token has only these rules.
 func client(t *testing.T, cluster *nomadtest.Agent, rules string) *nomad.Client {
 	t.Helper()
 	c, err := nomad.New(&api.Config{Address: cluster.Address, SecretID: token(t, cluster, rules)})
@@ -393,7 +393,7 @@ func client(t *testing.T, cluster *nomadtest.Agent, rules string) *nomad.Client 
 	return c
 }
 
-// token is one that has these rules and no others.
+// token creates a token that has only these rules.
 func token(t *testing.T, cluster *nomadtest.Agent, rules string) string {
 	t.Helper()
 	name := strings.NewReplacer("/", "-", " ", "-", ".", "-", "_", "-", "'", "-").Replace(t.Name())

@@ -1,11 +1,12 @@
-# What the token of the Terraform provider may do in a namespace of apps. The first
-# two are for apps and policies; leave out what is for types that you do not use.
+# The rights of the Terraform provider's token in a namespace of apps. The resources
+# for apps and policies need the first two capabilities. Leave out the capabilities
+# for types that you do not use.
 namespace "default" {
   capabilities = [
     "submit-job",            # parse, register and remove jobs with their policies, and scale them
-    "read-job",              # read them back, and follow their deployments, instances and scaling events
-    "list-scaling-policies", # find apps, for data sources and lists
-    "read-scaling-policy",   # read the policy of each
+    "read-job",              # read jobs back, and follow their deployments, instances and scaling events
+    "list-scaling-policies", # find apps, for data sources and list resources
+    "read-scaling-policy",   # read the policy of each app
   ]
 
   # The overrides of its apps.

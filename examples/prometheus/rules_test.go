@@ -21,8 +21,8 @@ import (
 
 const soon = 30 * time.Second
 
-// The real Prometheus takes the rules, every metric that they name is one of the
-// real parts', and the loss of Nomad raises the alerts that are about it.
+// A real Prometheus accepts the rules, and the real parts expose every metric that the
+// rules name. The loss of Nomad raises the alerts for it.
 func TestRules(t *testing.T) {
 	cluster := nomadtest.Start(t, nomadtest.Options{Durable: true})
 	dir := t.TempDir()
@@ -72,15 +72,15 @@ scrape_configs:
     static_configs: [{targets: [%q]}]
 `, rules, gateway, agent)))
 
-	// raised is below its minimum; so is stuck, which a deployment keeps there.
+	// raised and stuck are below their minimum. A deployment keeps stuck there.
 	raised, stuck := below(t, "raised"), below(t, "stuck")
 	stuck.Update = &api.UpdateStrategy{MaxParallel: new(1), MinHealthyTime: new(10 * time.Minute), HealthyDeadline: new(11 * time.Minute), ProgressDeadline: new(12 * time.Minute)}
 	cluster.Register(t, raised)
 	cluster.Register(t, stuck)
-	// asleep is started by a request, and never answers.
+	// A request starts asleep, which never answers.
 	asleep := nomadtest.Policy(t, "asleep", scaler.Document{"min_instances": "0", "start_timeout": "1s"})
 	cluster.Register(t, nomadtest.Job(asleep))
-	nomadtest.Eventually(t, soon, "a request that is turned away", func() bool {
+	nomadtest.Eventually(t, soon, "a request that is rejected", func() bool {
 		response, err := http.Get("http://" + requests + "/apps/" + asleep.App.String() + "/")
 		if err != nil {
 			return false
@@ -117,7 +117,7 @@ scrape_configs:
 	}
 }
 
-// below is a job below its policy's minimum.
+// below returns a job whose count is below its policy's minimum.
 func below(t *testing.T, name string) *api.Job {
 	p := nomadtest.Policy(t, name, scaler.Document{"min_instances": "2", "max_instances": "3"})
 	block := nomad.NewBlock(p)
@@ -128,7 +128,7 @@ func below(t *testing.T, name string) *api.Job {
 	return job
 }
 
-// states are those of the alerts. A rule that cannot be evaluated fails the test.
+// states returns the states of the alerts. A rule that cannot be evaluated fails the test.
 func states(t *testing.T, prometheus string) map[string]string {
 	t.Helper()
 	var answer struct {
@@ -151,7 +151,7 @@ func states(t *testing.T, prometheus string) map[string]string {
 	return all
 }
 
-// names are those of the metrics that Prometheus has.
+// names returns the names of the metrics in Prometheus.
 func names(t *testing.T, prometheus string) []string {
 	t.Helper()
 	var answer struct{ Data []string }
@@ -159,7 +159,7 @@ func names(t *testing.T, prometheus string) []string {
 	return answer.Data
 }
 
-// ask reads an answer, once there is one.
+// ask waits for an answer and reads it.
 func ask(t *testing.T, url string, answer any) {
 	t.Helper()
 	nomadtest.Eventually(t, soon, "an answer of "+url, func() bool { return nomadtest.Get(t.Context(), url, answer) == nil })

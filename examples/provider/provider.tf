@@ -6,8 +6,8 @@ terraform {
   }
 }
 
-# Without arguments it takes NOMAD_ADDR, NOMAD_TOKEN and the other NOMAD_*
-# variables.
+# Arguments that are not set are read from NOMAD_ADDR, NOMAD_TOKEN and the other
+# NOMAD_* variables.
 provider "nomadscale" {
   address = "https://nomad.example.com:4646"
   region  = "global"

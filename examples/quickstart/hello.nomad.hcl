@@ -1,16 +1,16 @@
-# An ordinary Nomad job: nothing in it knows of scaling.
+# An ordinary Nomad job. Nothing in it is specific to scaling.
 job "hello" {
   group "web" {
     network {
       port "http" {}
     }
 
-    # So long has what is in flight when Nomad stops an instance. The gateway sends
-    # nothing new to it from the moment of the decision.
+    # How long in-flight requests may take after Nomad stops an instance. The gateway
+    # sends no new requests to the instance from the moment of the decision.
     shutdown_delay = "15s"
 
-    # A change of the count is a deployment to Nomad, and no other change can
-    # follow until it is done. This makes that a second, not ten and more.
+    # Nomad treats a change of the count as a deployment, and refuses the next change
+    # until it has ended. With this block that takes a second, not ten or more.
     update {
       health_check     = "task_states"
       min_healthy_time = "0s"

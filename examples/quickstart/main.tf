@@ -6,12 +6,12 @@ terraform {
   }
 }
 
-# Reads NOMAD_ADDR, NOMAD_TOKEN and the other NOMAD_* variables.
+# Configured by NOMAD_ADDR, NOMAD_TOKEN and the other NOMAD_* variables.
 provider "nomadscale" {}
 
 variable "scale_down_cooldown" {
   type        = string
-  description = "The least time between any change of the count and an action down."
+  description = "The minimum time between any change of the count and the next scale-down."
   default     = "60s"
 }
 
@@ -23,8 +23,8 @@ resource "nomadscale_app" "hello" {
     min_instances = 1
     max_instances = 3
 
-    # An instance carries 20 requests a minute. Above 80 % of that the app grows by
-    # one, and below 30 % it shrinks by one.
+    # An instance carries 20 requests a minute. Above 80 % of that, the app grows by
+    # one instance; below 30 %, it shrinks by one.
     target_requests_per_instance = 20
     scale_up_threshold           = 0.8
     scale_down_threshold         = 0.3

@@ -8,10 +8,10 @@ import (
 	"runtime"
 )
 
-// cliConfig is the file that tells Terraform to take the provider from the mirror.
+// cliConfig is the path of the CLI configuration that names the mirror.
 func (s *Sandbox) cliConfig() string { return filepath.Join(s.dir, "cli.tfrc") }
 
-// mirror installs the provider for Terraform and for OpenTofu, as a user would.
+// mirror installs the provider into a mirror for Terraform and OpenTofu, as a user would.
 func (s *Sandbox) mirror() error {
 	mirror := filepath.Join(s.dir, "mirror")
 	config := fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", mirror)

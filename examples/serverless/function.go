@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Result is what the function makes of a request.
+// Result is the function's answer to a request.
 type Result struct {
 	Message  string    `json:"message"`
 	Path     string    `json:"path"`

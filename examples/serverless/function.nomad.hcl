@@ -4,10 +4,10 @@ job "function" {
       port "http" {}
     }
 
-    # Time for the requests in flight when an instance is stopped.
+    # How long in-flight requests may take after Nomad stops an instance.
     shutdown_delay = "5s"
 
-    # A change of the count is deployed within a second.
+    # With this, the deployment for a change of the count takes about a second.
     update {
       health_check     = "task_states"
       min_healthy_time = "0s"

@@ -10,7 +10,7 @@ provider "nomadscale" {}
 
 variable "stop_after_inactive" {
   type        = string
-  description = "How long it may be without load before it goes to zero."
+  description = "How long the app may be without load before it goes to zero."
   default     = "10m"
 }
 
@@ -19,12 +19,12 @@ resource "nomadscale_app" "function" {
   group   = "web"
 
   autoscaling = {
-    # Nothing runs until the first request, which waits for the start.
+    # Nothing runs until the first request, which waits for an instance to start.
     min_instances = 0
     max_instances = 3
 
-    # An instance carries 25 requests a minute. A burst starts all that it calls for,
-    # and starts them as it comes.
+    # An instance carries 25 requests a minute. A burst immediately starts all the
+    # instances that it needs.
     target_requests_per_instance = 25
     scale_up_step                = 0
     scale_up_cooldown            = "0s"

@@ -1,5 +1,5 @@
-# A policy for a web shop, as in the strategy block of its job. What it would have
-# done on the load of a day, and what another step and cooldown would change:
+# A policy for a web shop, as in the strategy block of its job. To see what it would
+# have done with the load of one day, and what another step and cooldown would change:
 #
 #   nomadscale simulate --policy policy.hcl --trace trace.csv --start-delay 8s \
 #     --against scale_up_step=0,scale_up_cooldown=30s --chart day.html

@@ -1,4 +1,4 @@
-# Warms the app up before a rush: terraform apply -invoke=action.nomadscale_scale.rush
+# Starts instances before a rush. To run it: terraform apply -invoke=action.nomadscale_scale.rush
 action "nomadscale_scale" "rush" {
   config {
     job_id    = "images"

@@ -3,12 +3,12 @@ data "nomadscale_apps" "shop" {
   enabled   = true
 }
 
-# The instances that run in the whole shop.
+# How many instances run in the whole namespace.
 output "instances" {
   value = sum(concat([0], data.nomadscale_apps.shop.apps[*].running))
 }
 
-# No policy may be wrong: nothing scales such an app.
+# Fail if an app's policy is invalid, because nothing scales such an app.
 data "nomadscale_apps" "checked" {
   namespace = "shop"
 

@@ -3,7 +3,7 @@ data "nomadscale_instances" "checkout" {
   job_id    = "checkout"
   group     = "web"
 
-  # Where would the least loaded one be?
+  # Also show which instance this mode would select.
   service_selection_mode = "min_load"
 }
 

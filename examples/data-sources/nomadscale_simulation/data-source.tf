@@ -1,5 +1,5 @@
-# What would two business days cost, and what if the app went to zero at night? The
-# resource that declares the policy takes local.policy too.
+# Compares the cost of two business days with the cost of an app that can go to zero
+# at night. The resource that declares the policy uses local.policy too.
 locals {
   policy = {
     min_instances             = 2

@@ -1,4 +1,4 @@
-# How many instances 250 requests a minute would call for, while 2 run.
+# The decision for 250 requests a minute while 2 instances run.
 output "decision" {
   value = provider::nomadscale::decide(
     { autoscaling = { max_instances = 5, target_requests_per_instance = 100 } },

@@ -1,4 +1,4 @@
-# The scaling block for a jobspec that is written by hand.
+# The scaling block for a hand-written jobspec.
 output "scaling" {
   value = provider::nomadscale::policy("default/web/app", {
     autoscaling            = { min_instances = 0, max_instances = 5 }

@@ -1,4 +1,4 @@
-# Groups of service jobs that have no policy yet and could become apps. To write
+# Lists groups of service jobs that have no policy and could become apps. To write
 # their configuration: terraform query -generate-config-out=apps.tf
 list "nomadscale_app" "candidates" {
   provider         = nomadscale

@@ -1,4 +1,4 @@
-# The overrides that are in force, whoever set them.
+# Lists all overrides in force, also those that Terraform did not set.
 list "nomadscale_override" "all" {
   provider         = nomadscale
   include_resource = true

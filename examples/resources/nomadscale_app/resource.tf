@@ -1,17 +1,17 @@
-# Sleeps at zero, starts with the first request and grows with the load.
+# Goes to zero when idle, starts with the first request and grows with the load.
 resource "nomadscale_app" "images" {
   group   = "api"
   jobspec = <<-EOT
     job "images" {
       group "api" {
-        # Requests in flight end undisturbed while an instance is being stopped.
+        # How long in-flight requests may take after Nomad stops an instance.
         shutdown_delay = "60s"
 
         network {
           port "http" {}
         }
 
-        # Scaling does not wait for deployments.
+        # A change of the count creates no deployment to wait for.
         update {
           max_parallel = 0
         }

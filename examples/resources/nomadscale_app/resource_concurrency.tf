@@ -1,5 +1,5 @@
-# One request at a time on each instance, with a warm one in reserve, as a model
-# server wants it.
+# One request at a time on each instance, and one warm spare instance. This suits a
+# model server.
 resource "nomadscale_app" "model" {
   group   = "gpu"
   jobspec = <<-EOT

@@ -1,4 +1,4 @@
-# Scales on the length of a queue that Prometheus knows.
+# Scales with the length of a queue, which Prometheus measures.
 resource "nomadscale_app" "worker" {
   group   = "worker"
   jobspec = <<-EOT

@@ -1,6 +1,6 @@
-# The limits that Modal gives a web endpoint: 180 s for an answer, and 200
-# requests a second with a burst of 1000. A client beyond them is told by 429 when
-# to come back.
+# The limits that Modal sets for a web endpoint: 180 s for an answer, and 200
+# requests a second with a burst of 1000. A client above the rate limit gets a 429
+# that says when to retry.
 resource "nomadscale_app" "endpoint" {
   group   = "web"
   jobspec = <<-EOT
@@ -36,7 +36,7 @@ resource "nomadscale_app" "endpoint" {
     rate_limit       = 200
     rate_limit_burst = 1000
 
-    # Twenty at a time are wanted, and thirty are let through.
+    # The app scales for twenty requests at a time, and the gateway sends at most thirty.
     max_concurrency_per_instance = 30
     max_queued_requests          = 500
   }

@@ -1,4 +1,4 @@
-# Let the shop grow to 50 instances while the sale lasts.
+# Lets the shop grow to 50 instances during the sale.
 resource "nomadscale_override" "sale" {
   job_id = "shop"
   group  = "web"

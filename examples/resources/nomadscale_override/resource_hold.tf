@@ -1,4 +1,4 @@
-# Keep the count as it is until the maintenance is over.
+# Keeps the count as it is until the maintenance has ended.
 resource "nomadscale_override" "maintenance" {
   job_id = "shop"
   group  = "search"

@@ -1,2 +1,2 @@
-# <namespace>/<job>/<group>; the job's ID may have slashes in it.
+# The ID is <namespace>/<job>/<group>. The job's ID may contain slashes.
 terraform import nomadscale_policy.shop default/shop/web

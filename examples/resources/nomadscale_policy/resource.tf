@@ -1,4 +1,4 @@
-# The job is run by its owner, with `nomad job run` or by a pipeline.
+# The owner registers the job, with `nomad job run` or in a pipeline.
 resource "nomadscale_policy" "shop" {
   job_id = "shop"
   group  = "web"

@@ -1,5 +1,5 @@
-# The groups of one job have policies of their own: this one sleeps at zero, and
-# answers a request at a time on each instance.
+# Each group of a job can have its own policy. This group goes to zero when idle, and
+# takes one request at a time on each instance.
 resource "nomadscale_policy" "search" {
   job_id = "shop"
   group  = "search"
