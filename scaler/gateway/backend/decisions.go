@@ -1,7 +1,6 @@
-package gateway
+package backend
 
 import (
-	"net/http"
 	"slices"
 	"time"
 
@@ -9,15 +8,15 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 )
 
-// keptDecisions are kept of each app.
+// keptDecisions is how many decisions are kept of each app.
 const keptDecisions = 32
 
 // decisions are the last ones of an app, oldest first. Holds by the same rule
 // count as one.
-type decisions []decided
+type decisions []recordedDecision
 
-// decided is a decision, when it was made first and last, and how often.
-type decided struct {
+// recordedDecision is a decision, when it was made first and last, and how often.
+type recordedDecision struct {
 	scaler.Decision
 	first, last time.Time
 	times       int
@@ -33,17 +32,17 @@ func (ds *decisions) add(d scaler.Decision, now time.Time) {
 	if len(*ds) == keptDecisions {
 		*ds = slices.Delete(*ds, 0, 1)
 	}
-	*ds = append(*ds, decided{Decision: d, first: now, last: now, times: 1})
+	*ds = append(*ds, recordedDecision{Decision: d, first: now, last: now, times: 1})
 }
 
-func (ds decisions) newest() *decided {
+func (ds decisions) newest() *recordedDecision {
 	if len(ds) == 0 {
 		return nil
 	}
 	return &ds[len(ds)-1]
 }
 
-func (d *decided) status() api.DecisionStatus {
+func (d *recordedDecision) status() api.DecisionStatus {
 	return api.DecisionStatus{
 		Time: d.first, Times: d.times, Last: d.last,
 		Direction: d.Direction, Rule: d.Rule, From: d.Desired, To: d.Count, Reason: d.Reason(),
@@ -53,28 +52,10 @@ func (d *decided) status() api.DecisionStatus {
 	}
 }
 
-// serveDecisions answers with the last decisions of each app, newest first, or
-// with ?app= of that one.
-func (g *Gateway) serveDecisions(w http.ResponseWriter, r *http.Request) {
-	all := make(map[string][]api.DecisionStatus)
-	name := r.URL.Query().Get("app")
-	for _, a := range g.apps.all() {
-		if name == "" || name == a.name {
-			all[a.name] = a.history()
-		}
-	}
-	if name != "" && len(all) == 0 {
-		noApp(w, name)
-		return
-	}
-	writeJSON(w, all)
-}
-
-func (a *app) history() []api.DecisionStatus {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	all := make([]api.DecisionStatus, 0, len(a.decisions))
-	for _, d := range slices.Backward(a.decisions) {
+// statuses lists the decisions, newest first.
+func (ds decisions) statuses() []api.DecisionStatus {
+	all := make([]api.DecisionStatus, 0, len(ds))
+	for _, d := range slices.Backward(ds) {
 		all = append(all, d.status())
 	}
 	return all

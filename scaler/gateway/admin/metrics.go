@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"net/http"
@@ -9,12 +9,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/backend"
 )
 
-// metrics are what the gateway counts. What can be read off the apps at any
-// time is read when it is asked for.
-type metrics struct {
+// Metrics are what the gateway counts. What can be read off the apps at any time
+// is read when it is asked for; see [Metrics.Watch].
+type Metrics struct {
 	registry *prometheus.Registry
 
 	requests   *prometheus.CounterVec
@@ -30,20 +32,23 @@ type metrics struct {
 	peerErrors prometheus.Counter
 }
 
+var _ backend.Metrics = (*Metrics)(nil)
+
 var (
 	requestBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
 	shareBuckets   = []float64{.00001, .000025, .00005, .0001, .00025, .0005, .001, .0025, .005, .01, .1}
 	startBuckets   = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300}
 )
 
-func newMetrics(g *Gateway) *metrics {
+// NewMetrics returns metrics that have counted nothing.
+func NewMetrics() *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
 	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
 	}
-	m := &metrics{
+	m := &Metrics{
 		registry:   prometheus.NewRegistry(),
 		requests:   counter("nomadscale_requests_total", "Requests by app and status code.", "app", "code"),
 		duration:   histogram("nomadscale_request_duration_seconds", "Time from a request's arrival to the end of its answer.", requestBuckets, "app"),
@@ -59,20 +64,43 @@ func newMetrics(g *Gateway) *metrics {
 	}
 	m.registry.MustRegister(
 		m.requests, m.duration, m.share, m.held, m.rejected, m.coldStart, m.decisions, m.scaleCalls, m.retries, m.ejections, m.peerErrors,
-		gauges{g},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
 }
 
-func (m *metrics) handler() http.Handler {
+func (m *Metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// forget drops the series of an app that is gone.
-func (m *metrics) forget(app string) {
-	labels := prometheus.Labels{"app": app}
+// Describe lists the metrics.
+func (m *Metrics) Describe(out chan<- *prometheus.Desc) { m.registry.Describe(out) }
+
+// ScaleCall counts a scale call by its result.
+func (m *Metrics) ScaleCall(app scaler.AppID, result string) {
+	m.scaleCalls.WithLabelValues(app.String(), result).Inc()
+}
+
+// Decision counts a decision on arrival by its rule.
+func (m *Metrics) Decision(app scaler.AppID, rule scaler.Rule) {
+	m.decisions.WithLabelValues(app.String(), string(rule)).Inc()
+}
+
+// Ejection counts an instance that is taken out of rotation.
+func (m *Metrics) Ejection(app scaler.AppID) { m.ejections.WithLabelValues(app.String()).Inc() }
+
+// ColdStart records how long a phase of a start from zero took.
+func (m *Metrics) ColdStart(app scaler.AppID, phase string, took time.Duration) {
+	m.coldStart.WithLabelValues(app.String(), phase).Observe(took.Seconds())
+}
+
+// PeerError counts a call to another gateway that it did not answer.
+func (m *Metrics) PeerError() { m.peerErrors.Inc() }
+
+// Forget drops the series of an app that is gone.
+func (m *Metrics) Forget(app scaler.AppID) {
+	labels := prometheus.Labels{"app": app.String()}
 	for _, vec := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
 		m.requests, m.duration, m.share, m.held, m.rejected, m.coldStart, m.decisions, m.scaleCalls, m.retries, m.ejections,
 	} {
@@ -80,82 +108,41 @@ func (m *metrics) forget(app string) {
 	}
 }
 
-// appMetrics are those of the metrics that each request touches.
-type appMetrics struct {
-	requests        *prometheus.CounterVec
-	duration, share prometheus.Observer
-	held            prometheus.Observer
+// AppMetrics are those of an app that each request touches.
+type AppMetrics struct {
+	requests, rejected, retries *prometheus.CounterVec
+	duration, share, held       prometheus.Observer
 }
 
-func (m *metrics) of(app string) appMetrics {
-	return appMetrics{
-		requests: m.requests.MustCurryWith(prometheus.Labels{"app": app}),
-		duration: m.duration.WithLabelValues(app),
-		share:    m.share.WithLabelValues(app),
-		held:     m.held.WithLabelValues(app),
+// Of returns the metrics of an app.
+func (m *Metrics) Of(app scaler.AppID) *AppMetrics {
+	name := app.String()
+	labels := prometheus.Labels{"app": name}
+	return &AppMetrics{
+		requests: m.requests.MustCurryWith(labels),
+		rejected: m.rejected.MustCurryWith(labels),
+		retries:  m.retries.MustCurryWith(labels),
+		duration: m.duration.WithLabelValues(name),
+		share:    m.share.WithLabelValues(name),
+		held:     m.held.WithLabelValues(name),
 	}
 }
 
-// observe counts a request that has ended.
-func (m *appMetrics) observe(c *call, took time.Duration) {
-	m.requests.WithLabelValues(strconv.Itoa(c.status)).Inc()
+// Request counts a request that has ended. Share is the gateway's own part of
+// it, negative when it was not sent on, and held how long it waited.
+func (m *AppMetrics) Request(status int, took, share, held time.Duration) {
+	m.requests.WithLabelValues(strconv.Itoa(status)).Inc()
 	m.duration.Observe(took.Seconds())
-	if !c.sent.IsZero() {
-		m.share.Observe((c.sent.Sub(c.arrived) - c.waited).Seconds())
+	if share >= 0 {
+		m.share.Observe(share.Seconds())
 	}
-	if c.waited > 0 {
-		m.held.Observe(c.waited.Seconds())
-	}
-}
-
-// gauges reads the state of the apps and of the other gateways.
-type gauges struct{ *Gateway }
-
-var (
-	inFlightDesc  = prometheus.NewDesc("nomadscale_requests_in_flight", "Requests at instances.", []string{"app"}, nil)
-	queuedDesc    = prometheus.NewDesc("nomadscale_requests_queued", "Requests that wait for an instance.", []string{"app"}, nil)
-	loadDesc      = prometheus.NewDesc("nomadscale_load", "Load in the metric of the app's policy, as this gateway sees it.", []string{"app", "metric"}, nil)
-	instancesDesc = prometheus.NewDesc("nomadscale_instances", "Instances by state: starting, ready, ejected or draining.", []string{"app", "state"}, nil)
-	desiredDesc   = prometheus.NewDesc("nomadscale_instances_desired", "Instances that Nomad is asked to run, as far as the gateway knows.", []string{"app"}, nil)
-	peersDesc     = prometheus.NewDesc("nomadscale_gateway_peers", "Other gateways by state: answers, silent or gone.", []string{"state"}, nil)
-	reachableDesc = prometheus.NewDesc("nomadscale_nomad_reachable", "1 while Nomad answers.", nil, nil)
-)
-
-func (g gauges) Describe(out chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{inFlightDesc, queuedDesc, loadDesc, instancesDesc, desiredDesc, peersDesc, reachableDesc} {
-		out <- desc
+	if held > 0 {
+		m.held.Observe(held.Seconds())
 	}
 }
 
-func (g gauges) Collect(out chan<- prometheus.Metric) {
-	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
-		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
-	}
-	for _, s := range g.apps.statuses() {
-		gauge(inFlightDesc, float64(s.InFlight), s.App.String())
-		gauge(queuedDesc, float64(s.Queued), s.App.String())
-		gauge(desiredDesc, float64(s.Desired), s.App.String())
-		if s.Load != nil {
-			gauge(loadDesc, *s.Load, s.App.String(), string(s.Metric))
-		}
-		count := map[api.State]int{api.Starting: 0, api.Ready: 0, api.Ejected: 0, api.Draining: 0}
-		for _, i := range s.Instances {
-			count[i.State]++
-		}
-		for state, n := range count {
-			gauge(instancesDesc, float64(n), s.App.String(), string(state))
-		}
-	}
-	peers := make(map[api.PeerState]int)
-	for _, p := range g.peers.statuses() {
-		peers[p.State]++
-	}
-	for _, state := range api.PeerStates {
-		gauge(peersDesc, float64(peers[state]), string(state))
-	}
-	reachable := 1.0
-	if g.apps.unreachable() != nil {
-		reachable = 0
-	}
-	gauge(reachableDesc, reachable)
-}
+// Rejected counts a request that the gateway answered itself.
+func (m *AppMetrics) Rejected(cause api.Cause) { m.rejected.WithLabelValues(string(cause)).Inc() }
+
+// Retried counts a request that is sent to another instance.
+func (m *AppMetrics) Retried(reason string) { m.retries.WithLabelValues(reason).Inc() }

@@ -1,0 +1,143 @@
+package backend
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/cluster"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/selection"
+)
+
+// sharing is an app's part of what the gateways share: its load at the others, and
+// the permits of its hard cap, max_concurrency_per_instance. The app's mutex guards
+// it.
+type sharing struct {
+	app     *App
+	remote  cluster.RemoteLoad
+	permits *cluster.Permits
+	// claiming reports that a goroutine asks for permits.
+	claiming bool
+}
+
+// pooled shows the instances of a pool to the permits.
+type pooled struct{ *selection.Pool }
+
+// All lists the instances.
+func (p pooled) All() iter.Seq[cluster.Instance] {
+	return func(yield func(cluster.Instance) bool) {
+		for _, i := range p.Instances() {
+			if !yield(cluster.Instance{ID: i.ID, InFlight: i.InFlight(), Open: i.Ready() && !i.Draining()}) {
+				return
+			}
+		}
+	}
+}
+
+// Reserve keeps permits of an instance for other gateways.
+func (p pooled) Reserve(id string, permits int) {
+	if i := p.Get(id); i != nil {
+		p.SetReserved(i, permits)
+	}
+}
+
+// observeLocked takes over what the other gateways have of the app.
+func (s *sharing) observeLocked(m *cluster.Membership) {
+	remote := m.Load(s.app.ID)
+	quiet := remote.None() && s.remote.None()
+	s.remote = remote
+	if m.Joined() {
+		s.permits.ReleaseIdle()
+	}
+	for i := range s.app.instances.All() {
+		if !quiet {
+			s.app.instances.Pool.SetElsewhere(i.Pooled(), remote.InFlight[i.ID])
+			if limit := s.permits.Limit(); limit > 0 && i.InFlight()+remote.InFlight[i.ID] > limit {
+				s.permits.SetOverlap()
+				s.claimLocked()
+			}
+		}
+		s.app.endDelayLocked(i.ID)
+	}
+}
+
+// Permits are asked for again after claimFirst at first, and later after claimLast.
+const (
+	claimFirst = 5 * time.Millisecond
+	claimLast  = 80 * time.Millisecond
+)
+
+// claimLocked asks the other gateways for permits for as long as requests wait, or
+// some are granted twice. There is at most one claim at a time for each app.
+func (s *sharing) claimLocked() {
+	if s.claiming || !s.permits.Limited() && !s.permits.Overlap() {
+		return
+	}
+	s.claiming = true
+	ctx := s.app.config.Work.Context()
+	s.app.config.Work.Go(func() {
+		next := backoff.ExponentialBackOff{InitialInterval: claimFirst, Multiplier: 2, MaxInterval: claimLast}
+		for {
+			served, again := s.claimOnce(ctx)
+			if served {
+				next.Reset()
+			}
+			if !again || !pause(ctx, next.NextBackOff()) {
+				return
+			}
+		}
+	})
+}
+
+// claimOnce asks once, if there is still a reason. It reports whether requests were
+// served by it, and whether there is a reason to ask again.
+func (s *sharing) claimOnce(ctx context.Context) (served, again bool) {
+	report, needed := s.request()
+	if !needed {
+		return false, false
+	}
+	answers, all := s.app.config.Cluster.ExchangePermits(ctx, report)
+	return s.take(answers, all)
+}
+
+// request begins to ask, if there is anything to ask for.
+func (s *sharing) request() (r api.PermitReport, needed bool) {
+	s.app.mu.Lock()
+	defer s.app.mu.Unlock()
+	if s.claiming = s.permits.Request(s.app.waiting.queue.length()); !s.claiming {
+		return r, false
+	}
+	return s.permits.Report(), true
+}
+
+// take takes over the answers of the other gateways; all reports that none is
+// missing.
+func (s *sharing) take(answers []api.PermitReport, all bool) (served, again bool) {
+	s.app.mu.Lock()
+	defer s.app.mu.Unlock()
+	now := s.app.config.Now()
+	for _, r := range answers {
+		s.permits.Observe(r, now)
+	}
+	queue := &s.app.waiting.queue
+	before := queue.length()
+	if all {
+		s.permits.Claim(s.app.config.Cluster.Snapshot(), now)
+		s.app.waiting.dispatchLocked()
+	}
+	s.claiming = queue.length() > 0 || s.permits.Overlap()
+	return queue.length() < before, s.claiming
+}
+
+// AnswerPermits gives up permits to another gateway, and says which are left.
+func (a *App) AnswerPermits(r api.PermitReport) api.PermitReport {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now, permits := a.config.Now(), a.sharing.permits
+	permits.Observe(r, now)
+	permits.Yield(r, a.waiting.queue.length(), a.config.Cluster.Snapshot(), now)
+	return permits.Report()
+}
