@@ -1,14 +1,16 @@
-package simulate
+package report
 
 import (
 	"html/template"
 	"io"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate/trace"
 )
 
-// maxPageActions is how many actions of a trial a page lists.
+// maxPageActions is the most actions of a trial that a page lists.
 const maxPageActions = 1000
 
-var page = template.Must(template.New("page").Parse(`<!doctype html>
+var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -36,9 +38,9 @@ var page = template.Must(template.New("page").Parse(`<!doctype html>
 {{end}}{{end}}</html>
 `))
 
-// WritePage writes the chart of one or two trials, their figures and their
-// actions as a page of HTML that needs nothing else. Its error is the writer's.
-func WritePage(w io.Writer, title, below string, t Trace, trials ...Trial) error {
+// Page writes the chart of one or two trials, their figures and their actions as a
+// self-contained page of HTML. Its error is the writer's.
+func Page(w io.Writer, title, subtitle string, t trace.Trace, trials ...Trial) error {
 	type row struct {
 		Name   string
 		Values []string
@@ -61,8 +63,8 @@ func WritePage(w io.Writer, title, below string, t Trace, trials ...Trial) error
 		Trials      []section
 	}{
 		Title: title,
-		// Chart escapes what it is given.
-		Chart:       template.HTML(Chart(title, below, t, trials...)),
+		// Chart escapes every text.
+		Chart:       template.HTML(Chart(title, subtitle, t, trials...)),
 		Differences: len(trials) > 1,
 	}
 	for _, r := range figureRows(trials) {
@@ -76,5 +78,5 @@ func WritePage(w io.Writer, title, below string, t Trace, trials ...Trial) error
 		}
 		data.Trials = append(data.Trials, s)
 	}
-	return page.Execute(w, data)
+	return pageTemplate.Execute(w, data)
 }
