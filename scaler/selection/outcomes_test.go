@@ -26,7 +26,7 @@ func TestOutcomesAreWhatIsAcquired(t *testing.T) {
 			i := pool.Add(fmt.Sprint(n), n, "")
 			pool.SetReady(i.ID, rapid.Bool().Draw(t, "ready"))
 			pool.SetDraining(i.ID, rapid.IntRange(0, 9).Draw(t, "draining") == 0)
-			pool.SetElsewhere(i, rapid.IntRange(0, 2).Draw(t, "elsewhere"))
+			pool.SetRemoteLoad(i, rapid.IntRange(0, 2).Draw(t, "remote load"))
 			pool.SetReserved(i, rapid.IntRange(0, 2).Draw(t, "reserved"))
 		}
 		pool.Fence(rapid.IntRange(0, 2).Draw(t, "fence"))
@@ -64,7 +64,7 @@ func TestOutcomes(t *testing.T) {
 	for n, inFlight := range []int{3, 1, 1, 2} {
 		pool.Add(fmt.Sprint(n), n, "")
 		pool.SetReady(fmt.Sprint(n), true)
-		pool.SetElsewhere(pool.Get(fmt.Sprint(n)), inFlight)
+		pool.SetRemoteLoad(pool.Get(fmt.Sprint(n)), inFlight)
 	}
 	for mode, want := range map[scaler.SelectionMode]string{
 		scaler.SelectRandom: "0123", scaler.SelectFirst: "0", scaler.SelectLast: "3", scaler.SelectMinLoad: "12",

@@ -67,7 +67,7 @@ func add(p *selection.Pool, id string, index, inFlight int) {
 // Every mode over the same pools. The key is user-21, which hash sends to b, or
 // else to c, or else to a.
 func TestModes(t *testing.T) {
-	const several = "service_selection_mode exact needs just one instance, and "
+	const several = "service_selection_mode exact needs exactly one instance, and "
 	const three = several + "3 are ready: a, b, c"
 	full, empty := selection.ErrFull.Error(), selection.ErrEmpty.Error()
 
