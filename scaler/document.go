@@ -49,7 +49,6 @@ type Key struct {
 const (
 	scaleUpThreshold            = 0.9
 	scaleUpThresholdConcurrency = 1 // because a whole request needs a whole permit
-	hashClientAddress           = "client_address"
 	burstSeconds                = 5
 )
 

@@ -36,6 +36,9 @@ func validHost(host string) bool {
 	return true
 }
 
+// hashClientAddress is the hash key for the address of the client.
+const hashClientAddress = "client_address"
+
 func validHashKey(s string) bool {
 	if s == hashClientAddress {
 		return true

@@ -1,7 +1,6 @@
 package selection
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
@@ -32,9 +31,7 @@ func (p *Pool) Outcomes(mode scaler.SelectionMode, key string) ([]*Instance, err
 	for i := range seen {
 		outcomes = append(outcomes, i)
 	}
-	slices.SortFunc(outcomes, func(a, b *Instance) int {
-		return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(outcomes, compare)
 	return outcomes, nil
 }
 

@@ -5,26 +5,10 @@
 package selection
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
-
-// Mode selects one of several instances.
-type Mode interface {
-	// Select returns an instance of the set, which is not empty. Only
-	// [scaler.SelectHash] uses the key.
-	Select(from *Set, key string) *Instance
-}
-
-// Source is the source of randomness of the modes, such as a *rand.Rand of
-// math/rand/v2.
-type Source interface {
-	// IntN returns a number from 0 to n-1.
-	IntN(n int) int
-}
 
 // New returns the mode with that name, for one [Pool]. It panics if there is no
 // such mode, which cannot happen with a parsed policy.
@@ -48,22 +32,4 @@ func New(mode scaler.SelectionMode, random Source) Mode {
 		return rendezvous{random}
 	}
 	panic(fmt.Sprintf("selection: no mode %q", mode))
-}
-
-// ErrEmpty reports that no instance is ready.
-var ErrEmpty = errors.New("no instance is ready")
-
-// ErrFull reports that every ready instance has as many requests in flight as the
-// limit allows.
-var ErrFull = errors.New("every ready instance is at max_concurrency_per_instance")
-
-// SeveralError reports that [scaler.SelectExact] found more than one instance.
-type SeveralError struct {
-	// IDs are the ready instances, by allocation index.
-	IDs []string
-}
-
-// Error names the instances.
-func (e *SeveralError) Error() string {
-	return fmt.Sprintf("service_selection_mode exact needs exactly one instance, and %d are ready: %s", len(e.IDs), strings.Join(e.IDs, ", "))
 }
