@@ -47,8 +47,8 @@ type Policy struct {
 	// Namespace, Job and Group name the target.
 	Namespace, Job, Group string
 
-	// Enabled is the switch of the scaling block. The document does not contain
-	// it; [Parse] sets it to true.
+	// Enabled is the scaling block's own switch. The document does not carry
+	// it; [Parse] sets it.
 	Enabled bool
 	// Override is the override that changed the values below; nil if there is
 	// none. The document does not contain it; [Override.Apply] sets it.
@@ -117,7 +117,7 @@ type Policy struct {
 // App names the policy's target as <namespace>/<job>/<group>.
 func (p Policy) App() string { return p.Namespace + "/" + p.Job + "/" + p.Group }
 
-// contradictions reports values that are valid alone but not together.
+// contradictions reports the values that are valid alone and not together.
 func (p Policy) contradictions() error {
 	var errs []error
 	if p.MinInstances > p.MaxInstances {
