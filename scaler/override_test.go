@@ -173,7 +173,7 @@ func TestDecideGoesByTheOverride(t *testing.T) {
 			4, scaler.RuleBelowMin, "1 desired is below min_instances 4; min 4 by an override until 12:30 UTC",
 		},
 		{
-			"a raised maximum lets it grow",
+			"a raised maximum allows a scale-up",
 			apply(t, overriding(func(o *scaler.Override) { o.MaxInstances = new(50) }), "scale_up_step", "0"), 10, steady(3000, 10*time.Minute),
 			34, scaler.RuleUp, "3000 requests a minute is 300 % of 10 instances, above 90 %; 34 instances called for; max 50 by an override until 12:30 UTC",
 		},
@@ -213,7 +213,7 @@ func TestApplyAndDecideDoNotAllocate(t *testing.T) {
 	}
 }
 
-// overrides draws overrides that are valid for themselves.
+// overrides draws overrides that are valid independently of a policy.
 func overrides() *rapid.Generator[*scaler.Override] {
 	return rapid.Custom(func(t *rapid.T) *scaler.Override {
 		o := &scaler.Override{

@@ -11,7 +11,7 @@ type EveryDraw = everyDraw
 // Next begins the next sequence and reports whether there is one.
 func (d *everyDraw) Next() bool { return d.next() }
 
-// Probability is how likely the sequence just drawn is.
+// Probability is the probability of the current sequence.
 func (d *everyDraw) Probability() *big.Rat {
 	p := big.NewRat(1, 1)
 	for _, draw := range d.sequence {

@@ -13,8 +13,8 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/selection"
 )
 
-// What is acquired is one of the outcomes, and every outcome is acquired at some
-// time, whatever the mode and the instances.
+// Every acquired instance is one of the outcomes, and every outcome is acquired at
+// some time, in every mode.
 func TestOutcomesAreWhatIsAcquired(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -37,7 +37,7 @@ func TestOutcomesAreWhatIsAcquired(t *testing.T) {
 		for _, i := range outcomes {
 			missing[i] = true
 		}
-		// With six instances, none is left out by chance so often.
+		// With six instances, chance misses none in so many draws.
 		for range 2000 {
 			i, err := pool.Acquire(key)
 			if (err == nil) != (wrong == nil) || err != nil && err.Error() != wrong.Error() {

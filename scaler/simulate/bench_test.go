@@ -32,7 +32,7 @@ func BenchmarkYear(b *testing.B) {
 	}
 }
 
-// What a run takes from the heap is for its actions, not for its steps.
+// A run allocates for its actions, and not for its steps.
 func TestStepsDoNotAllocate(t *testing.T) {
 	p := policy(t, "min_instances", "0")
 	for _, load := range []string{"constant:0", "constant:80"} {
@@ -40,7 +40,7 @@ func TestStepsDoNotAllocate(t *testing.T) {
 			tr := shape(t, load, length)
 			return testing.AllocsPerRun(3, func() { run(t, p, tr, simulate.Options{}) })
 		}
-		// The runtime allocates now and then, too.
+		// The runtime sometimes allocates, too.
 		if day, month := allocations(24*time.Hour), allocations(30*24*time.Hour); month > 2*day {
 			t.Errorf("%s: %v allocations in a day, %v in a month", load, day, month)
 		}

@@ -48,8 +48,8 @@ func trial(t *rapid.T) (scaler.Policy, trace.Trace, simulate.Options) {
 	}
 }
 
-// What is true of every decision is true of the actions: bounds, cooldowns,
-// steps, and that each goes on from the one before it.
+// The actions keep the bounds, cooldowns and steps as every decision does, and each
+// starts from the count of the one before it.
 func TestActionsKeepTheRules(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, tr, o := trial(t)
@@ -92,9 +92,9 @@ func TestActionsKeepTheRules(t *testing.T) {
 	})
 }
 
-// Instances are neither lost nor made up: what is paid for is the sum of the
-// counts, and of the lives of the instances that the actions tell of, the newest
-// of which end first; and those are ready that have lived through the delay.
+// No instance is lost or invented. What is paid for is the integral of the counts, and
+// the sum of the lives of the instances that the actions start and stop, the newest
+// first. The instances that have lived longer than the start delay are ready.
 func TestInstancesAreConserved(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, tr, o := trial(t)
@@ -153,7 +153,7 @@ func TestInstancesAreConserved(t *testing.T) {
 	})
 }
 
-// A load that does not change moves the count one way, and then no more.
+// A constant load changes the count in one direction, and then no longer.
 func TestConstantLoadNeverFlaps(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, tr, o := trial(t)
@@ -173,9 +173,9 @@ func TestConstantLoadNeverFlaps(t *testing.T) {
 	})
 }
 
-// The simulation leaves out of the series what can change no decision, and jumps
-// from one instant at which something can happen to the next. This one shows the
-// decision function everything, and looks at every second.
+// The simulation leaves out samples that cannot change a decision, and jumps from one
+// instant at which something can change to the next. This one passes every sample to
+// the decision function, and stops at every second.
 func TestAgreesWithASimulationThatLeavesNothingOut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, tr, o := trial(t)
@@ -184,18 +184,18 @@ func TestAgreesWithASimulationThatLeavesNothingOut(t *testing.T) {
 		obs := scaler.Observation{Desired: p.MinInstances}
 		var want []simulate.Action
 		gateway := !o.WithoutGateway && p.Metric != scaler.Custom
-		var grow time.Time
+		var retry time.Time
 		decide := func(series []scaler.Sample) {
 			shown := obs
 			shown.Series = series
 			d := scaler.Decide(p, shown)
-			grow = time.Time{}
+			retry = time.Time{}
 			switch {
 			case !gateway:
 			case d.Wait > 0 && d.Goal > d.Desired:
-				grow = obs.Now.Add(d.Wait)
+				retry = obs.Now.Add(d.Wait)
 			case d.Direction == scaler.Up && d.Count < d.Goal:
-				grow = obs.Now.Add(time.Second)
+				retry = obs.Now.Add(time.Second)
 			}
 			if d.Direction == scaler.None {
 				return
@@ -209,8 +209,8 @@ func TestAgreesWithASimulationThatLeavesNothingOut(t *testing.T) {
 		for obs.Now = tr.Start(); obs.Now.Before(tr.End); obs.Now = obs.Now.Add(time.Second) {
 			point := slices.ContainsFunc(tr.Points, func(s scaler.Sample) bool { return s.Time.Equal(obs.Now) })
 			evaluated := obs.Now.Sub(tr.Start())%o.Step == 0
-			grown := grow.Equal(obs.Now)
-			if !point && !evaluated && !grown {
+			retried := retry.Equal(obs.Now)
+			if !point && !evaluated && !retried {
 				continue
 			}
 			load := loadAt(tr, obs.Now)

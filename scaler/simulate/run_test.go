@@ -17,7 +17,7 @@ import (
 // after is a time of a trace without a date.
 func after(d time.Duration) time.Time { return time.Unix(0, 0).UTC().Add(d) }
 
-// moves are the actions in short.
+// moves are the actions in a short form.
 func moves(r simulate.Result) []string {
 	var all []string
 	for _, a := range r.Actions {
@@ -117,7 +117,7 @@ func TestTheGatewayDecidesBetweenEvaluations(t *testing.T) {
 	})
 }
 
-// Without a cooldown the gateway goes on by its step every second.
+// Without a cooldown the gateway scales up by its step every second.
 func TestTheGatewayGrowsStepByStep(t *testing.T) {
 	p := policy(t, "scale_up_cooldown", "0", "scale_up_step", "2")
 	r := run(t, p, shape(t, "steps:10@0s,500@13s", time.Minute), simulate.Options{})
@@ -134,7 +134,7 @@ func TestStartDelay(t *testing.T) {
 		{Time: after(90 * time.Second), Desired: 5, Ready: 5},
 		{Time: after(120 * time.Second), Desired: 2, Ready: 2},
 		{Time: after(180 * time.Second), Desired: 5, Ready: 2},
-		// Those that are starting have the highest indexes: they go first.
+		// The starting instances have the highest indexes, so they stop first.
 		{Time: after(200 * time.Second), Desired: 1, Ready: 1},
 	})
 	// 450 a minute is above the target of 1 ready instance, and of 2.
@@ -157,7 +157,7 @@ func TestColdStarts(t *testing.T) {
 	expect(t, "requests that waited", r.ColdRequests, 22.0+3)
 }
 
-// Where the load is not known, nothing happens, and nothing is made of it.
+// While the load is not known, nothing happens, and no figure counts it.
 func TestUnknownLoad(t *testing.T) {
 	p := policy(t, "min_instances", "0", "stop_after_inactive", "60s")
 	tr, err := trace.ParseCSV([]byte("time,requests_per_minute\n0s,90\n60s,\n600s,0\n900s,0\n"))
@@ -185,7 +185,7 @@ func TestFigures(t *testing.T) {
 	expect(t, "counts", r.Counts, []simulate.Count{{Time: after(0), Desired: 2, Ready: 2}})
 }
 
-// A load that just fills the instances to the threshold is not above it.
+// A load that is exactly at the threshold is not above it.
 func TestExactlyAtTheThresholdIsNotAbove(t *testing.T) {
 	p := policy(t, "min_instances", "3", "target_requests_per_instance", "10")
 	r := run(t, p, shape(t, "constant:27", time.Minute), simulate.Options{})
@@ -207,7 +207,7 @@ func TestLinearLoad(t *testing.T) {
 	expect(t, "above the threshold", r.AboveThreshold, 10*time.Second)
 }
 
-// What is before the window counts for how it begins and for nothing else.
+// The time before the window determines its first count, and nothing else.
 func TestWindow(t *testing.T) {
 	p := policy(t, "min_instances", "0", "price_per_instance_second", "1")
 	tr := shape(t, "sine:0..900/2h", 6*time.Hour)
@@ -285,7 +285,7 @@ func TestRunRefuses(t *testing.T) {
 	}
 }
 
-// A policy that is disabled keeps its count.
+// A disabled policy keeps its count.
 func TestDisabled(t *testing.T) {
 	p := policy(t, "min_instances", "2")
 	p.Enabled = false

@@ -88,8 +88,7 @@ func TestChart(t *testing.T) {
 	}
 }
 
-// The line of the count is as high over the axis as the grid says: at 0 for half
-// of the time, then at 3.
+// The line of the count agrees with the axis: 0 for half of the time, then 3.
 func TestChartDrawsTheCount(t *testing.T) {
 	tr, r := replay(t, "steps:0@0s,150@15m", 30*time.Minute, simulate.Options{}, "min_instances", "0", "buffer_instances", "1")
 	chart := report.Chart("", "", tr, report.Trial{Result: r})
@@ -164,7 +163,7 @@ func TestChartLabelsTime(t *testing.T) {
 	}
 }
 
-// Values at the limits of what a policy and a trace may hold still make a chart.
+// A chart is well-formed even with values at the limits of a policy and a trace.
 func TestChartOfExtremes(t *testing.T) {
 	tr, r := replay(t, "sine:0..1e15/1h", 24*time.Hour, simulate.Options{StartDelay: trace.MaxLength},
 		"max_instances", "1000000000", "scale_up_step", "0", "target_requests_per_instance", "1e-300",

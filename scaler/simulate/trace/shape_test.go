@@ -89,7 +89,7 @@ func TestParseShapeRefuses(t *testing.T) {
 	}
 }
 
-// Every shape's own syntax is one that is understood.
+// The example of every shape can be parsed.
 func TestShapes(t *testing.T) {
 	for _, s := range trace.Shapes() {
 		if _, err := trace.ParseShape(s.Syntax, 0); err != nil || !trace.IsShape(s.Syntax) || s.Description == "" {
