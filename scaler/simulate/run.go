@@ -94,7 +94,8 @@ func (o Options) check(t trace.Trace) error {
 	case o.StartDelay < 0 || o.StartDelay > trace.MaxLength:
 		return invalid("start delay", scaler.FormatDuration(o.StartDelay), "0 or more, and at most 100 years")
 	case o.From.Before(t.Start()) || !o.From.Before(o.To):
-		return invalid("from", t.FormatTime(o.From), fmt.Sprintf("at least %s, the start of the trace, and before %s", t.FormatTime(t.Start()), t.FormatTime(o.To)))
+		return invalid("from", t.FormatTime(o.From),
+			fmt.Sprintf("at least %s, the start of the trace, and before %s", t.FormatTime(t.Start()), t.FormatTime(o.To)))
 	case o.To.After(t.End):
 		return invalid("to", t.FormatTime(o.To), fmt.Sprintf("at most %s, the end of the trace", t.FormatTime(t.End)))
 	}

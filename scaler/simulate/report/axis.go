@@ -20,8 +20,10 @@ func (p *panel) countAxis() {
 		label(p.b, plotRight+10, y+5, faint, number(n*p.Result.Policy.Target))
 	}
 	middle := p.y + panelHead + plotHeight/2
-	label(p.b, 0, 0, fmt.Sprintf(`text-anchor="middle" transform="translate(24 %d) rotate(-90)"`, middle), "instances")
-	label(p.b, 0, 0, fmt.Sprintf(`text-anchor="middle" %s transform="translate(%d %d) rotate(90)"`, faint, chartWidth-22, middle), loadNames[p.Result.Policy.Metric])
+	left := fmt.Sprintf(`text-anchor="middle" transform="translate(24 %d) rotate(-90)"`, middle)
+	right := fmt.Sprintf(`text-anchor="middle" %s transform="translate(%d %d) rotate(90)"`, faint, chartWidth-22, middle)
+	label(p.b, 0, 0, left, "instances")
+	label(p.b, 0, 0, right, loadNames[p.Result.Policy.Metric])
 }
 
 var loadNames = map[scaler.Metric]string{

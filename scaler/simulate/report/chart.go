@@ -39,6 +39,8 @@ const (
 	upColour    = "#c2410c"
 	downColour  = "#047857"
 
+	fonts = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
+
 	faint = `fill="` + faintColour + `"`
 
 	loadStyle   = `fill="` + loadColour + `" fill-opacity="0.55" stroke="` + loadColour + `"`
@@ -55,8 +57,9 @@ const (
 func Chart(title, subtitle string, t trace.Trace, trials ...Trial) string {
 	var b strings.Builder
 	height := headHeight + panelHeight*len(trials)
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" font-family="system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif" font-size="14" fill="%s">`+"\n",
-		chartWidth, height, chartWidth, height, inkColour)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img"`+
+		` font-family="%s" font-size="14" fill="%s">`+"\n",
+		chartWidth, height, chartWidth, height, fonts, inkColour)
 	fmt.Fprintf(&b, "<title>%s</title>\n", html.EscapeString(title))
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="#ffffff"/>`+"\n", chartWidth, height)
 	label(&b, plotLeft, 36, `font-size="20" font-weight="600"`, truncate(title, 85))
@@ -177,7 +180,8 @@ func summary(r simulate.Result) string {
 	if r.Cost > 0 {
 		words += ", cost " + number(r.Cost)
 	}
-	words += fmt.Sprintf("; utilisation %s; above the target for %s", percent(r.MeanUtilisation), timePart(r.AboveTarget.Seconds(), r.Length()))
+	words += fmt.Sprintf("; utilisation %s; above the target for %s",
+		percent(r.MeanUtilisation), timePart(r.AboveTarget.Seconds(), r.Length()))
 	switch {
 	case r.ColdStarts == 1:
 		words += "; 1 cold start"

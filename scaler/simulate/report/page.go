@@ -16,7 +16,8 @@ var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{.Title}}</title>
 <style>
-  body { font: 15px/1.5 system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif; color: #1f2933; background: #fff; max-width: 1200px; margin: 24px auto; padding: 0 16px; }
+  body { font: 15px/1.5 ` + fonts + `; color: #1f2933; background: #fff; }
+  body { max-width: 1200px; margin: 24px auto; padding: 0 16px; }
   svg { width: 100%; height: auto; }
   table { border-collapse: collapse; margin: 16px 0 32px; }
   th, td { text-align: left; padding: 4px 16px 4px 0; border-bottom: 1px solid #e4e7eb; vertical-align: top; }
@@ -31,7 +32,8 @@ var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 {{range .Trials}}<h2>Actions of {{.Name}}</h2>
 {{if .Actions}}<table>
 <tr><th>time</th><th class="number">from</th><th class="number">to</th><th>rule</th><th>reason</th></tr>
-{{range .Actions}}<tr><td>{{.Time}}</td><td class="number">{{.From}}</td><td class="number">{{.To}}</td><td>{{.Rule}}</td><td>{{.Reason}}</td></tr>
+{{range .Actions}}<tr><td>{{.Time}}</td><td class="number">{{.From}}</td><td class="number">{{.To}}</td>
+<td>{{.Rule}}</td><td>{{.Reason}}</td></tr>
 {{end}}</table>
 {{if .More}}<p>… and {{.More}} more</p>
 {{end}}{{else}}<p>None.</p>
