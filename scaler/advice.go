@@ -26,7 +26,7 @@ type Advice struct {
 // Thresholds of 0.8 and 0.5 do so at two instances, because 2 × 0.5 is above
 // 1 × 0.8. A demand of 0.8 scales the app down to one, and 0.81 scales it up to two.
 // At three instances there is a gap: the app scales up above 1.6 and down below 1.5.
-// Small counts lack the gap: those up to up / (up - down).
+// The counts without a gap are those up to up / (up - down).
 //
 // If n × down is at most one request, no load is low enough: the app keeps its n
 // instances until there is no request at all. The load that allows a scale-down

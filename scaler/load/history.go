@@ -9,7 +9,8 @@ import (
 )
 
 // GridStep is the distance between the points in time for which the load is kept.
-// The points are multiples of it in Unix time, so that all gateways have the same.
+// The points are multiples of it in Unix time, so that all gateways use the same
+// points.
 const GridStep = gridSeconds * time.Second
 
 const gridSeconds = 5

@@ -99,7 +99,7 @@ func (t *Trace) Peaks(bounds []time.Time) []float64 {
 	return peaks
 }
 
-// index is that of the last point at or before a time; 0 when there is none.
+// index is the index of the last point at or before a time, or 0.
 func (t *Trace) index(at time.Time) int {
 	i, found := slices.BinarySearchFunc(t.Points, at, func(point scaler.Sample, at time.Time) int {
 		return point.Time.Compare(at)
