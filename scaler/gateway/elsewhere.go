@@ -50,7 +50,7 @@ func (a *app) hear(e *elsewhere, arrivals []float64, joined bool, now time.Time)
 	}
 	for _, i := range a.instances {
 		if !quiet {
-			a.pool.SetElsewhere(i.slot, e.inFlight[i.ID])
+			a.pool.SetRemoteLoad(i.slot, e.inFlight[i.ID])
 			if a.slots.limit > 0 && i.slot.InFlight()+e.inFlight[i.ID] > a.slots.limit {
 				a.slots.overlap = true
 				a.seek()
