@@ -211,7 +211,7 @@ func TestInstances(t *testing.T) {
 			Config: instancesOf("instances", token+`service_selection_mode = "exact"`),
 			ConfigStateChecks: []statecheck.StateCheck{
 				instancesHold("selected", knownvalue.Null()), instancesHold("candidates", texts()),
-				instancesHold("selection_error", knownvalue.StringExact("service_selection_mode exact needs just one instance, and 3 are ready: "+strings.Join(ids, ", "))),
+				instancesHold("selection_error", knownvalue.StringExact("service_selection_mode exact needs exactly one instance, and 3 are ready: "+strings.Join(ids, ", "))),
 			},
 		},
 		// Without the token, or with a gateway that does not answer, the load is not

@@ -162,7 +162,7 @@ func (m *instancesModel) fill(all []nomad.PlacedInstance, o fleetView, p scaler.
 		slot := pool.Add(i.ID, i.Index, "")
 		pool.SetReady(i.ID, state == api.Ready || state == stateRunning)
 		pool.SetDraining(i.ID, i.Stopping)
-		pool.SetElsewhere(slot, inFlight)
+		pool.SetRemoteLoad(slot, inFlight)
 		pool.SetReserved(slot, inFlight)
 	}
 	if o.err != nil {

@@ -351,7 +351,7 @@ func TestInvalidOverrides(t *testing.T) {
 		"nothing":       {target, `duration = "1h"`, "At least one of min_instances, max_instances, buffer_instances, target and hold must be given"},
 		"no end":        {target, `max_instances = 5`, "Either expires_at or duration must be given"},
 		"two ends":      {target, `max_instances = 5` + "\n" + `duration = "1h"` + "\n" + `expires_at = "` + c.in(time.Hour) + `"`, "Only one of expires_at and duration can be given"},
-		"hold":          {target, `hold = true` + "\n" + `max_instances = 5` + "\n" + `duration = "1h"`, `hold is "true"; it must be unset beside min_instances`},
+		"hold":          {target, `hold = true` + "\n" + `max_instances = 5` + "\n" + `duration = "1h"`, `hold is "true"; it must be unset with min_instances`},
 		"duration":      {target, `max_instances = 5` + "\n" + `duration = "soon"`, `duration is "soon"; it must be a duration above 0 and at most 720h`},
 		"no duration":   {target, `max_instances = 5` + "\n" + `duration = "0s"`, `duration is "0s"; it must be a duration above 0`},
 		"long duration": {target, `max_instances = 5` + "\n" + `duration = "721h"`, `duration is "721h"; it must be .* at most 720h`},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate/trace"
 )
 
 // NewSimulationDataSource returns nomadscale_simulation, which tries a policy on a
@@ -59,21 +60,21 @@ func (simulationDataSource) Read(ctx context.Context, req datasource.ReadRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	trace, diags := m.readTrace()
+	t, diags := m.readTrace()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	options, diags := m.options(trace)
+	options, diags := m.options(t)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	result, diags := try(autoscaling, m.Autoscaling, trace, options)
+	result, diags := try(autoscaling, m.Autoscaling, t, options)
 	resp.Diagnostics.Append(diags...)
 	m.AgainstResult, m.Difference = types.ObjectNull(figureTypes()), types.ObjectNull(figureTypes())
 	if !m.Against.IsNull() {
-		other, diags := try(against, m.Against, trace, options)
+		other, diags := try(against, m.Against, t, options)
 		resp.Diagnostics.Append(diags...)
 		difference := make(map[string]float64)
 		for key, value := range other {
@@ -89,7 +90,7 @@ func (simulationDataSource) Read(ctx context.Context, req datasource.ReadRequest
 }
 
 // try runs the policy in an attribute. Without a result there is an error.
-func try(attribute string, policy types.Object, trace simulate.Trace, options simulate.Options) (map[string]float64, diag.Diagnostics) {
+func try(attribute string, policy types.Object, t trace.Trace, options simulate.Options) (map[string]float64, diag.Diagnostics) {
 	var diags diag.Diagnostics
 	set, _ := policyOf(policy).settings()
 	block, err := set.block(someTarget)
@@ -101,7 +102,7 @@ func try(attribute string, policy types.Object, trace simulate.Trace, options si
 		return map[string]float64{}, diags
 	}
 	options.Step = block.EvaluationInterval
-	result, err := simulate.Run(block.Policy, trace, options)
+	result, err := simulate.Run(block.Policy, t, options)
 	if err == nil {
 		return figures(result), nil
 	}
@@ -122,10 +123,10 @@ func try(attribute string, policy types.Object, trace simulate.Trace, options si
 }
 
 // readTrace makes the load of a shape or of a text.
-func (m simulationModel) readTrace() (simulate.Trace, diag.Diagnostics) {
+func (m simulationModel) readTrace() (trace.Trace, diag.Diagnostics) {
 	var diags diag.Diagnostics
 	text, length := m.Trace.ValueString(), time.Duration(0)
-	shape := simulate.IsShape(text) || !strings.ContainsAny(text, "\n[{")
+	shape := trace.IsShape(text) || !strings.ContainsAny(text, "\n[{")
 	if !m.Duration.IsNull() {
 		var ok bool
 		if length, ok = scaler.ParseDuration(m.Duration.ValueString()); !ok || length <= 0 {
@@ -140,23 +141,23 @@ func (m simulationModel) readTrace() (simulate.Trace, diag.Diagnostics) {
 		diags.AddAttributeError(path.Root("linear"), "Invalid linear", "linear is for the text of a trace; a shape runs as it is.")
 	}
 	if diags.HasError() {
-		return simulate.Trace{}, diags
+		return trace.Trace{}, diags
 	}
-	var trace simulate.Trace
+	var t trace.Trace
 	var err error
 	if shape {
-		trace, err = simulate.ParseShape(text, length)
-	} else if trace, err = simulate.ParseTrace([]byte(text)); err == nil {
-		trace.Linear = m.Linear.ValueBool()
+		t, err = trace.ParseShape(text, length)
+	} else if t, err = trace.Parse([]byte(text)); err == nil {
+		t.Linear = m.Linear.ValueBool()
 	}
 	if err != nil {
 		diags.AddAttributeError(path.Root("trace"), "Invalid trace", sentence(fmt.Errorf("trace: %w", err)))
 	}
-	return trace, diags
+	return t, diags
 }
 
 // options reads how the trace is to be replayed.
-func (m simulationModel) options(trace simulate.Trace) (simulate.Options, diag.Diagnostics) {
+func (m simulationModel) options(t trace.Trace) (simulate.Options, diag.Diagnostics) {
 	var diags diag.Diagnostics
 	o := simulate.Options{WithoutGateway: m.WithoutGateway.ValueBool()}
 	for name, moment := range map[string]struct {
@@ -164,7 +165,7 @@ func (m simulationModel) options(trace simulate.Trace) (simulate.Options, diag.D
 		text types.String
 	}{"from": {&o.From, m.From}, "to": {&o.To, m.To}} {
 		var err error
-		if *moment.to, err = trace.Moment(moment.text.ValueString()); err != nil {
+		if *moment.to, err = t.Moment(moment.text.ValueString()); err != nil {
 			for _, e := range scaler.ValueErrors(err) {
 				diags.AddAttributeError(path.Root(name), "Invalid "+name, wrongValue(path.Root(name), e))
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate/trace"
 )
 
 // simulation is a configuration that reaches no Nomad.
@@ -62,30 +63,30 @@ func TestSimulationIsTheCommands(t *testing.T) {
 	heredoc := "trace = <<-EOT\n" + day + "EOT\n"
 	for name, c := range map[string]struct {
 		inside  string
-		trace   func() (simulate.Trace, error)
+		trace   func() (trace.Trace, error)
 		options simulate.Options
 	}{
-		"csv": {heredoc, func() (simulate.Trace, error) { return simulate.ParseTrace([]byte(day)) }, simulate.Options{}},
-		"linear from noon on": {heredoc + "linear = true\nfrom = \"12h\"\nto = \"2026-11-16T18:00:00Z\"\nstart_delay = \"8s\"\nwithout_gateway = true", func() (simulate.Trace, error) {
-			trace, err := simulate.ParseTrace([]byte(day))
-			trace.Linear = true
-			return trace, err
+		"csv": {heredoc, func() (trace.Trace, error) { return trace.Parse([]byte(day)) }, simulate.Options{}},
+		"linear from noon on": {heredoc + "linear = true\nfrom = \"12h\"\nto = \"2026-11-16T18:00:00Z\"\nstart_delay = \"8s\"\nwithout_gateway = true", func() (trace.Trace, error) {
+			tr, err := trace.Parse([]byte(day))
+			tr.Linear = true
+			return tr, err
 		}, simulate.Options{
 			From: time.Date(2026, 11, 16, 12, 0, 0, 0, time.UTC), To: time.Date(2026, 11, 16, 18, 0, 0, 0, time.UTC), StartDelay: 8 * time.Second, WithoutGateway: true,
 		}},
-		"json": {`trace = jsonencode([{ time = 0, load = 50 }, { time = 600, load = null }, { time = 1200, load = 900 }])`, func() (simulate.Trace, error) {
-			return simulate.ParseTrace([]byte(`[{"time": 0, "load": 50}, {"time": 600, "load": null}, {"time": 1200, "load": 900}]`))
+		"json": {`trace = jsonencode([{ time = 0, load = 50 }, { time = 600, load = null }, { time = 1200, load = 900 }])`, func() (trace.Trace, error) {
+			return trace.Parse([]byte(`[{"time": 0, "load": 50}, {"time": 600, "load": null}, {"time": 1200, "load": 900}]`))
 		}, simulate.Options{}},
-		"shape": {`trace = "spike:60..2000@10m+5m"`, func() (simulate.Trace, error) { return simulate.ParseShape("spike:60..2000@10m+5m", 0) }, simulate.Options{}},
+		"shape": {`trace = "spike:60..2000@10m+5m"`, func() (trace.Trace, error) { return trace.ParseShape("spike:60..2000@10m+5m", 0) }, simulate.Options{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			trace, err := c.trace()
+			tr, err := c.trace()
 			if err != nil {
 				t.Fatal(err)
 			}
 			c.options.Step = 20 * time.Second
-			want, err := simulate.Run(p, trace, c.options)
+			want, err := simulate.Run(p, tr, c.options)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -133,9 +134,9 @@ func TestInvalidSimulations(t *testing.T) {
 		"policy":         {`autoscaling = { min_instances = 5, max_instances = 4 }` + "\n" + `trace = "constant:1"`, `autoscaling.min_instances is "5"; it must be at most max_instances, which is 4`},
 		"second policy":  {`autoscaling = {}` + "\n" + `against = { scale_down_threshold = 0.95 }` + "\n" + `trace = "constant:1"`, `against.scale_down_threshold is "0.95"; it must be below scale_up_threshold, which is 0.9`},
 		"shape":          {`autoscaling = {}` + "\n" + `trace = "flat:1"`, `shape = "flat:1": must be like constant:600`},
-		"shape's values": {`autoscaling = {}` + "\n" + `trace = "sine:9..1/1h"`, `sine, as in sine:20..900/24h: most load = "1": must be at least 9`},
+		"shape's values": {`autoscaling = {}` + "\n" + `trace = "sine:9..1/1h"`, `sine, as in sine:20..900/24h: highest load = "1": must be at least 9`},
 		"csv":            {`autoscaling = {}` + "\n" + `trace = "time,load\n0,1\n10,many\n"`, `line 3: load = "many": must be a number from 0 to 1e15`},
-		"one point":      {`autoscaling = {}` + "\n" + `trace = "time,load\n0,1\n"`, `the trace has 1 points of time: it must have at least 2`},
+		"one point":      {`autoscaling = {}` + "\n" + `trace = "time,load\n0,1\n"`, `the trace must have at least 2 points, and it has 1`},
 		"metric":         {`autoscaling = {}` + "\n" + `trace = "time,concurrency\n0,1\n10,2\n"`, `The load is in concurrency, and the policy's metric is requests_per_minute`},
 		"duration":       {`autoscaling = {}` + "\n" + `trace = "constant:1"` + "\n" + `duration = "long"`, `duration is "long"; it must be a duration above 0`},
 		"csv's duration": {`autoscaling = {}` + "\n" + `trace = "time,load\n0,1\n10,2\n"` + "\n" + `duration = "1h"`, `duration is for a shape`},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate/trace"
 )
 
 // simulationModel is nomadscale_simulation.
@@ -34,7 +35,7 @@ const against = "against"
 
 func simulationSchema() schema.Schema {
 	var shapes []string
-	for _, shape := range simulate.Shapes() {
+	for _, shape := range trace.Shapes() {
 		shapes = append(shapes, "`"+shape.Syntax+"` ("+shape.Description+")")
 	}
 	text := func(description string) schema.StringAttribute {

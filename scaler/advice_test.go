@@ -12,7 +12,7 @@ import (
 )
 
 func TestAdvice(t *testing.T) {
-	const back, stuck = "no hysteresis", "never shrinks"
+	const oscillates, stuck = "no hysteresis", "never scales down"
 	for _, c := range []struct {
 		name   string
 		policy []string
@@ -21,16 +21,16 @@ func TestAdvice(t *testing.T) {
 	}{
 		{"the defaults", nil, "", nil},
 		{"the defaults of concurrency", []string{"metric", "concurrency"}, "", nil},
-		{"half and more", []string{"scale_up_threshold", "0.8", "scale_down_threshold", "0.5"}, back, []string{"of 2 instances shrinks", "fits on 1,", "below 0.4."}},
-		{"exactly half", []string{"scale_up_threshold", "0.8", "scale_down_threshold", "0.4"}, back, nil},
+		{"half and more", []string{"scale_up_threshold", "0.8", "scale_down_threshold", "0.5"}, oscillates, []string{"of 2 instances scales down", "fits on 1,", "below 0.4."}},
+		{"exactly half", []string{"scale_up_threshold", "0.8", "scale_down_threshold", "0.4"}, oscillates, nil},
 		{"below half", []string{"scale_up_threshold", "0.8", "scale_down_threshold", "0.39"}, "", nil},
 		{"two instances are the minimum", []string{"scale_up_threshold", "0.8", "scale_down_threshold", "0.5", "min_instances", "2"}, "", nil},
-		{"still close at three", []string{"scale_up_threshold", "0.8", "scale_down_threshold", "0.6", "min_instances", "2"}, back, []string{"of 3 instances", "fits on 2,", "below 0.533."}},
-		{"a buffer", []string{"scale_up_threshold", "0.8", "scale_down_threshold", "0.5", "buffer_instances", "2"}, back, []string{"2 instances besides the buffer of 2"}},
+		{"still close at three", []string{"scale_up_threshold", "0.8", "scale_down_threshold", "0.6", "min_instances", "2"}, oscillates, []string{"of 3 instances", "fits on 2,", "below 0.533."}},
+		{"a buffer", []string{"scale_up_threshold", "0.8", "scale_down_threshold", "0.5", "buffer_instances", "2"}, oscillates, []string{"2 instances plus a buffer of 2"}},
 		{"one instance", []string{"scale_down_threshold", "0.8", "max_instances", "1"}, "", nil},
 		{"one instance and the buffer", []string{"scale_down_threshold", "0.8", "max_instances", "3", "buffer_instances", "2"}, "", nil},
 		{"a fixed count", []string{"scale_down_threshold", "0.8", "min_instances", "4", "max_instances", "4"}, "", nil},
-		{"less than a request", []string{"metric", "concurrency", "max_instances", "3"}, stuck, []string{"from 3 instances", "below 0.9 requests", "1 would do", "above 0.334."}},
+		{"less than a request", []string{"metric", "concurrency", "max_instances", "3"}, stuck, []string{"from 3 instances", "below 0.9 requests", "1 would be enough", "above 0.334."}},
 		{"the remedy of that", []string{"metric", "concurrency", "max_instances", "3", "scale_down_threshold", "0.335"}, "", nil},
 		{"less than a request, and no threshold is better", []string{"metric", "concurrency", "max_instances", "2"}, "", nil},
 		{"a request a minute", []string{"target_requests_per_instance", "2", "scale_down_threshold", "0.1", "max_instances", "4"}, stuck, []string{"below 0.8 requests", "above 0.125."}},
@@ -56,7 +56,7 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
-// advised draws policies whose cooldowns are no matter.
+// advised draws policies without cooldowns.
 var advised = rapid.Custom(func(t *rapid.T) []string {
 	least := rapid.IntRange(0, 5).Draw(t, "min")
 	up := float64(rapid.IntRange(2, 40).Draw(t, "up")) / 20
@@ -72,15 +72,14 @@ var advised = rapid.Custom(func(t *rapid.T) []string {
 	}
 })
 
-// decideAt is what a policy does at a count under a load that has not changed
-// for long.
+// decideAt is the decision at a count under a constant load.
 func decideAt(p scaler.Policy, desired int, load float64) scaler.Direction {
 	return scaler.Decide(p, scaler.Observation{Now: now, Desired: desired, Series: steady(load, 2*time.Minute)}).Direction
 }
 
-// The advice is true of the decisions: an app goes back and forth about one load
-// if and only if it is warned of, and one that is said never to shrink with a
-// request does not.
+// The advice agrees with the decisions: an app oscillates around one load if and only
+// if there is a warning, and an app that is said to never scale down with one request
+// does not.
 func TestAdviceIsTrue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policy := func(pairs ...string) scaler.Policy {
@@ -96,17 +95,17 @@ func TestAdviceIsTrue(t *testing.T) {
 		for _, advice := range p.Advice() {
 			summary, remedy = advice.Summary, advice.Remedy
 		}
-		sways, shrinks := false, false
+		oscillates, scalesDown := false, false
 		for n := max(p.MinInstances+1, p.BufferInstances+2); n <= p.MaxInstances; n++ {
 			fits := float64(n-1-p.BufferInstances) * p.ScaleUpThreshold * p.Target
-			sways = sways || decideAt(p, n, fits*(1-1e-8)) == scaler.Down && decideAt(p, n-1, fits*(1+1e-8)) == scaler.Up
-			shrinks = shrinks || decideAt(p, n, 1) == scaler.Down
+			oscillates = oscillates || decideAt(p, n, fits*(1-1e-8)) == scaler.Down && decideAt(p, n-1, fits*(1+1e-8)) == scaler.Up
+			scalesDown = scalesDown || decideAt(p, n, 1) == scaler.Down
 		}
-		if warned := strings.Contains(summary, "hysteresis"); warned != sways {
-			t.Errorf("it goes back and forth: %t, and is warned of: %t", sways, warned)
+		if warned := strings.Contains(summary, "hysteresis"); warned != oscillates {
+			t.Errorf("it oscillates: %t, and there is a warning: %t", oscillates, warned)
 		}
-		if strings.Contains(summary, "never") && shrinks {
-			t.Error("it shrinks with one request")
+		if strings.Contains(summary, "never") && scalesDown {
+			t.Error("it scales down with one request")
 		}
 		if remedy == "" {
 			return
@@ -118,8 +117,8 @@ func TestAdviceIsTrue(t *testing.T) {
 		if limit *= 0.999; strings.Contains(remedy, "above") {
 			limit *= 1.002
 		}
-		mended := policy(append(drawn, "scale_down_threshold", strconv.FormatFloat(limit, 'f', -1, 64))...)
-		if again := mended.Advice(); len(again) > 0 {
+		changed := policy(append(drawn, "scale_down_threshold", strconv.FormatFloat(limit, 'f', -1, 64))...)
+		if again := changed.Advice(); len(again) > 0 {
 			t.Errorf("after %q: %+v", remedy, again)
 		}
 	})

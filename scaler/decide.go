@@ -5,13 +5,12 @@ import (
 	"time"
 )
 
-// Decide answers how many instances should run. It is pure, and total for every
-// policy that [Parse] returns, whatever the observation.
+// Decide decides how many instances should run. It is pure, and it has an answer for
+// every policy that [Parse] returns and every observation.
 //
-// Utilisation compares the load with what the instances without the buffer
-// carry, and need is the fewest instances that keep it at or below the up
-// threshold. So sizing and threshold cannot disagree, and an action down never
-// provokes one up.
+// Utilisation compares the load with what the instances except the buffer carry.
+// Need is the fewest instances that keep it at or below the up threshold. So sizing
+// and threshold cannot disagree, and a scale-down never causes a scale-up.
 func Decide(p Policy, o Observation) (d Decision) {
 	d.measure(&p, &o)
 	d.Rule, d.Count = d.choose(&p, &o)
@@ -26,7 +25,7 @@ func Decide(p Policy, o Observation) (d Decision) {
 	return d
 }
 
-// choose returns the first rule that fits and the count that it asks for.
+// choose returns the first rule that matches and its count.
 func (d *Decision) choose(p *Policy, o *Observation) (Rule, int) {
 	hold := o.Desired
 	switch {
@@ -55,7 +54,7 @@ func (d *Decision) choose(p *Policy, o *Observation) (Rule, int) {
 		if d.Wait = d.DownCooldown; d.Wait > 0 {
 			return RuleHold, hold
 		}
-		if covered, _ := o.watched(o.Now.Add(-settleTime)); !covered {
+		if covered, _ := o.observed(o.Now.Add(-settleTime)); !covered {
 			return RuleSettling, hold
 		}
 		return RuleDown, step(o.Desired, d.Goal, p.ScaleDownStep)
@@ -64,7 +63,7 @@ func (d *Decision) choose(p *Policy, o *Observation) (Rule, int) {
 	}
 }
 
-// measure fills in what every rule looks at.
+// measure sets the values that the rules compare.
 func (d *Decision) measure(p *Policy, o *Observation) {
 	d.Now, d.Desired, d.Goal, d.Override = o.Now, o.Desired, o.Desired, p.Override
 	d.UpCooldown, d.DownCooldown = o.remaining(o.LastUp, p.ScaleUpCooldown), o.remaining(o.LastChange, p.ScaleDownCooldown)
@@ -77,39 +76,40 @@ func (d *Decision) measure(p *Policy, o *Observation) {
 	}
 	d.Demand = d.Load / p.Target
 	d.Utilisation = d.Demand / float64(d.carriers())
-	seen := d.Load > 0
-	d.Active = seen
-	if !seen {
-		covered, idle := o.watched(o.Now.Add(-p.StopAfterInactive))
-		seen = !idle
-		d.Active = seen || !covered
+	loaded := d.Load > 0
+	d.Active = loaded
+	if !loaded {
+		covered, idle := o.observed(o.Now.Add(-p.StopAfterInactive))
+		loaded = !idle
+		d.Active = loaded || !covered
 	}
 	d.Goal = 0
 	if d.Active {
 		d.Goal = need(d.Demand, p.ScaleUpThreshold, p.MaxInstances) + p.BufferInstances
 	}
-	if !seen {
-		// Load that only might have been keeps instances and starts none.
+	if !loaded {
+		// Load that was possible but not observed keeps instances and starts none.
 		d.Goal = min(d.Goal, o.Desired)
 	}
 	d.Goal = min(max(d.Goal, p.MinInstances), p.MaxInstances)
 }
 
-// held tells whether an override holds the count. It does not hold one that
-// Nomad does not allow.
+// held reports whether an override holds the count. A count that Nomad does not
+// allow is not held.
 func (p *Policy) held(desired int) bool {
 	return p.Override != nil && p.Override.Hold && p.MinInstances <= desired && desired <= p.MaxInstances
 }
 
-// hair is the fraction that rounding may add or take: 27 requests on a target of
-// 10 fill 3 instances to 0.9, though (27/10)/0.9 is 3.0000000000000004, and 3 on
-// a target of 5 fill 6 to 0.1, though (3/5)/6 is 0.09999999999999999.
-const hair = 1e-9
+// epsilon is the relative error that rounding may cause. With a target of 10, 27
+// requests are exactly 0.9 of 3 instances, but (27/10)/0.9 is 3.0000000000000004.
+// With a target of 5, 3 requests are exactly 0.1 of 6 instances, but (3/5)/6 is
+// 0.09999999999999999.
+const epsilon = 1e-9
 
-// need is the fewest instances that keep utilisation at or below the threshold,
-// at most limit.
+// need is the fewest instances, at most limit, that keep the utilisation at or below
+// the threshold.
 func need(demand, threshold float64, limit int) int {
-	n := math.Ceil(demand / threshold * (1 - hair))
+	n := math.Ceil(demand / threshold * (1 - epsilon))
 	return int(math.Max(1, math.Min(n, float64(limit))))
 }
 
@@ -122,7 +122,7 @@ func step(from, to, size int) int {
 	return max(from-size, min(to, from+size))
 }
 
-// Direction is where a decision moves the count.
+// Direction is the direction in which a decision changes the count.
 type Direction string
 
 // The directions.
@@ -132,26 +132,26 @@ const (
 	None Direction = "none"
 )
 
-// Rule names the rule that a decision was made by.
+// Rule names the rule of a decision.
 type Rule string
 
 // The rules, in the order in which [Decide] tries them.
 const (
 	RuleDisabled Rule = "disabled"  // 1: hold
-	RuleHeld     Rule = "held"      // 1: hold, for an override says so
+	RuleHeld     Rule = "held"      // 1: hold, because of an override
 	RuleBelowMin Rule = "below_min" // 2: up to the minimum, without cooldown
 	RuleAboveMax Rule = "above_max" // 3: down to the maximum, without cooldown
-	RuleNoData   Rule = "no_data"   // 4: hold, for absent data never scales
+	RuleNoData   Rule = "no_data"   // 4: hold, because missing data never scales
 	RuleActivate Rule = "activate"  // 5: from zero to the goal, without cooldown or step
 	RuleAtZero   Rule = "at_zero"   // 5: hold at zero without load
 	RuleInactive Rule = "inactive"  // 6: down to the minimum, without cooldown or step
 	RuleUp       Rule = "up"        // 7: up by at most a step
 	RuleDown     Rule = "down"      // 8: down by at most a step
-	RuleSettling Rule = "settling"  // 8: hold until the load was watched for a minute
+	RuleSettling Rule = "settling"  // 8: hold until the load was observed for a minute
 	RuleHold     Rule = "hold"      // 9: hold, or wait for a cooldown
 )
 
-// Decision is an answer of [Decide] with everything that explains it.
+// Decision is the result of [Decide] with everything that explains it.
 type Decision struct {
 	// Now is the moment of the decision.
 	Now time.Time
@@ -159,34 +159,34 @@ type Decision struct {
 	Count int
 	// Desired is the count before the decision.
 	Desired int
-	// Direction is where Count lies from Desired.
+	// Direction is the direction from Desired to Count.
 	Direction Direction
 	// Rule is the rule that fired.
 	Rule Rule
-	// Wait is how long a cooldown still holds the count back.
+	// Wait is how long a cooldown still prevents a change of the count.
 	Wait time.Duration
-	// UpCooldown and DownCooldown are what is left of the cooldowns, whether or
-	// not they hold the count back.
+	// UpCooldown and DownCooldown are the remaining times of the cooldowns, even
+	// if they do not prevent a change.
 	UpCooldown, DownCooldown time.Duration
 
-	// Known tells whether the load is known; without it Load, Demand and
-	// Utilisation are 0 and say nothing.
+	// Known reports whether the load is known. If not, Load, Demand and
+	// Utilisation are 0 and mean nothing.
 	Known bool
 	// Load is the load in the policy's metric.
 	Load float64
 	// Demand is the load in instances at 100 %.
 	Demand float64
-	// Utilisation is the demand on each instance besides the buffer.
+	// Utilisation is the demand per instance, without the buffer instances.
 	Utilisation float64
-	// Active tells whether there was load within StopAfterInactive, or might
-	// have been.
+	// Active reports whether there was, or may have been, load within
+	// StopAfterInactive.
 	Active bool
 	// Goal is the count that the load calls for, within the bounds.
 	Goal int
 
-	// Override is the one that was applied; nil without.
+	// Override is the override that was applied; nil if there was none.
 	Override *Override
-	// What the policy said, with any override applied.
+	// The values of the policy, with the override applied.
 	MinInstances       int
 	MaxInstances       int
 	BufferInstances    int
@@ -197,17 +197,17 @@ type Decision struct {
 	StopAfterInactive  time.Duration
 }
 
-// carriers is how many instances carry the load: those besides the buffer, and
-// at least one.
+// carriers is how many instances carry the load: all except the buffer, and at least
+// one.
 func (d *Decision) carriers() int { return max(d.Desired-d.BufferInstances, 1) }
 
-// high tells whether utilisation is above the up threshold.
-func (d *Decision) high() bool { return d.Utilisation > d.ScaleUpThreshold*(1+hair) }
+// high reports whether the utilisation is above the up threshold.
+func (d *Decision) high() bool { return d.Utilisation > d.ScaleUpThreshold*(1+epsilon) }
 
-// low tells whether utilisation is below the down threshold.
-func (d *Decision) low() bool { return d.Utilisation < d.ScaleDownThreshold*(1-hair) }
+// low reports whether the utilisation is below the down threshold.
+func (d *Decision) low() bool { return d.Utilisation < d.ScaleDownThreshold*(1-epsilon) }
 
-// StartsUpCooldown tells whether the decision starts the up cooldown. Waking an
-// app and correcting bounds do not, so that a burst behind the first request is
-// not left waiting.
+// StartsUpCooldown reports whether the decision starts the up cooldown. Scaling up
+// from zero and correcting bounds do not start it, so that a burst after the first
+// request does not wait.
 func (d Decision) StartsUpCooldown() bool { return d.Rule == RuleUp }

@@ -25,7 +25,7 @@ func steady(load float64, back time.Duration) []scaler.Sample {
 	return append(series, scaler.Sample{Time: now, Value: load})
 }
 
-// with puts values at ages into a series, in the place of what is there.
+// with replaces the samples of a series at some ages.
 func with(series []scaler.Sample, values map[time.Duration]float64) []scaler.Sample {
 	for age, value := range values {
 		series = without(series, age, age)
@@ -35,7 +35,7 @@ func with(series []scaler.Sample, values map[time.Duration]float64) []scaler.Sam
 	return series
 }
 
-// without takes the samples between two ages, both included, out of a series.
+// without removes the samples between two ages, both included, from a series.
 func without(series []scaler.Sample, from, to time.Duration) []scaler.Sample {
 	return slices.DeleteFunc(series, func(s scaler.Sample) bool {
 		age := now.Sub(s.Time)
@@ -48,7 +48,7 @@ func without(series []scaler.Sample, from, to time.Duration) []scaler.Sample {
 // inactive after 10 minutes.
 type decision struct {
 	name    string
-	policy  []string // keys and values besides the defaults
+	policy  []string // the keys and values that are not defaults
 	desired int
 	series  []scaler.Sample
 
@@ -213,12 +213,12 @@ func TestRule5LoadWakesAnAppFromZero(t *testing.T) {
 	)
 }
 
-// A burst behind the request that woke the app is not left waiting.
+// A burst after the request that scaled the app up from zero does not wait.
 func TestWakingDoesNotStartTheUpCooldown(t *testing.T) {
 	p := parse(t, "min_instances", "0", "scale_up_step", "0")
-	woken := scaler.Decide(p, scaler.Observation{Now: now, Desired: 0, Series: steady(1, 0)})
-	if woken.Rule != scaler.RuleActivate || woken.StartsUpCooldown() {
-		t.Fatalf("%s, starts the cooldown: %t", woken.Rule, woken.StartsUpCooldown())
+	first := scaler.Decide(p, scaler.Observation{Now: now, Desired: 0, Series: steady(1, 0)})
+	if first.Rule != scaler.RuleActivate || first.StartsUpCooldown() {
+		t.Fatalf("%s, starts the cooldown: %t", first.Rule, first.StartsUpCooldown())
 	}
 	for _, rule := range []scaler.Rule{scaler.RuleBelowMin, scaler.RuleActivate, scaler.RuleDown, scaler.RuleHold} {
 		if (scaler.Decision{Rule: rule}).StartsUpCooldown() {
@@ -226,7 +226,7 @@ func TestWakingDoesNotStartTheUpCooldown(t *testing.T) {
 		}
 	}
 
-	burst := scaler.Decide(p, scaler.Observation{Now: now, Desired: woken.Count, Series: steady(450, 0), LastChange: ago(time.Second)})
+	burst := scaler.Decide(p, scaler.Observation{Now: now, Desired: first.Count, Series: steady(450, 0), LastChange: ago(time.Second)})
 	if burst.Count != 5 || burst.Rule != scaler.RuleUp || !burst.StartsUpCooldown() {
 		t.Errorf("%d by %s, starts the cooldown: %t", burst.Count, burst.Rule, burst.StartsUpCooldown())
 	}
@@ -271,14 +271,14 @@ func TestRule6AnInactiveAppFallsToTheMinimum(t *testing.T) {
 			count: 1, rule: scaler.RuleInactive, reason: "no load for 10m",
 		},
 		decision{
-			name:    "though it is watched but once a minute",
+			name:    "with a sample only once a minute",
 			desired: 5, series: without(idle(), 9*time.Minute-interval, 8*time.Minute+interval),
 			count: 1, rule: scaler.RuleInactive, reason: "no load for 10m",
 		},
 	)
 }
 
-// An app is inactive only when all of the time was watched without any load.
+// An app is inactive only if all of the time was observed and without load.
 func TestRule6WhateverMightBeActiveIsNotInactive(t *testing.T) {
 	const kept = "no load now, but not yet for 10m"
 	zero := []string{"min_instances", "0"}
@@ -311,8 +311,8 @@ func TestRule6WhateverMightBeActiveIsNotInactive(t *testing.T) {
 	)
 }
 
-// A gateway that has just started knows nothing of the time before. Whether the
-// app is active is open, so its instances stay, and nothing is started for it.
+// A gateway that has just started does not know the load before. The app may be
+// active, so its instances stay, and no instance starts.
 func TestLoadThatOnlyMightHaveBeenStartsNothing(t *testing.T) {
 	buffered := []string{"min_instances", "1", "buffer_instances", "3"}
 	decisions(t,
@@ -452,7 +452,7 @@ func TestRule8LowLoadGoesDown(t *testing.T) {
 			count: 2, rule: scaler.RuleHold, reason: "60 requests a minute is 30 % of 2 instances, not below 30 %",
 		},
 		decision{
-			// 3/5/6 is a hair below 0.1 in floating point.
+			// 3/5/6 is slightly below 0.1 in floating point.
 			name: "at the threshold but for rounding", policy: []string{"target_requests_per_instance", "5", "scale_down_threshold", "0.1"},
 			desired: 6, series: steady(3, time.Minute),
 			count: 6, rule: scaler.RuleHold, reason: "3 requests a minute is 10 % of 6 instances, not below 10 %",
@@ -463,7 +463,7 @@ func TestRule8LowLoadGoesDown(t *testing.T) {
 			count: 1, rule: scaler.RuleDown, reason: "0 requests a minute is 0 % of 2 instances, below 0 %; 1 instance called for",
 		},
 		decision{
-			name:    "not before the load was watched for a minute",
+			name:    "not before the load was observed for a minute",
 			desired: 5, series: steady(20, time.Minute-interval),
 			count: 5, rule: scaler.RuleSettling, reason: "20 requests a minute is 4 % of 5 instances, below 30 %; 1 instance called for (the minimum), but the load has not been watched for a minute yet",
 		},

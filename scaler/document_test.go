@@ -149,8 +149,8 @@ func TestParseChecksEveryValue(t *testing.T) {
 	}
 }
 
-// wantErrors checks that a document gives just these errors, each by how it
-// begins, and that every one of them can be had apart.
+// wantErrors checks that a document gives exactly the errors with these prefixes, and
+// that ValueErrors returns each of them.
 func wantErrors(t *testing.T, doc scaler.Document, want ...string) {
 	t.Helper()
 	p, err := scaler.Parse(doc)
@@ -158,7 +158,7 @@ func wantErrors(t *testing.T, doc scaler.Document, want ...string) {
 		t.Fatalf("parsed; want %q", want)
 	}
 	if !reflect.DeepEqual(p, scaler.Policy{}) {
-		t.Errorf("a policy beside an error: %+v", p)
+		t.Errorf("a policy and an error: %+v", p)
 	}
 	values := scaler.ValueErrors(fmt.Errorf("reading the policy: %w", err))
 	if len(values) != len(want) {
@@ -324,7 +324,7 @@ func TestValueErrors(t *testing.T) {
 	}
 }
 
-// Every field of a policy is reached by a key, and every key reaches a field.
+// Every field of a policy is set by a key, and every key sets a field.
 func TestKeysAreComplete(t *testing.T) {
 	// Documents that differ from the plain one in a single field.
 	other := map[string]scaler.Document{
@@ -344,7 +344,7 @@ func TestKeysAreComplete(t *testing.T) {
 		"Port":              document("port", "http"), "Hosts": document("hosts", "example.com"),
 		"PathPrefix": document("path_prefix", "/x"), "ReadyPath": document("ready_path", "/x"),
 		"PricePerInstanceSecond": document("price_per_instance_second", "1"),
-		// These go with another key.
+		// These need another key.
 		"HashKey":        document("service_selection_mode", "hash", "hash_key", "cookie:x"),
 		"RateLimit":      document("rate_limit", "1", "rate_limit_burst", "5"),
 		"RateLimitBurst": document("rate_limit", "1", "rate_limit_burst", "9"),
@@ -391,14 +391,14 @@ func TestKeysAreComplete(t *testing.T) {
 	}
 }
 
-// A default, as people read it, is the value that stands for a missing key.
+// The described default has the same effect as a missing key.
 func TestDefaultsAreAsDescribed(t *testing.T) {
 	metric := map[string]string{
 		"target_concurrency_per_instance": "concurrency",
 		"target_requests_per_instance":    "requests_per_minute",
 	}
 	for _, k := range scaler.Keys() {
-		value, _, _ := strings.Cut(k.Default, ";") // what follows tells of exceptions
+		value, _, _ := strings.Cut(k.Default, ";") // exceptions follow
 		if k.Check(value) != nil || k.Kind == scaler.List || k.Kind == scaler.String && !slices.Contains([]string{"metric", "service_selection_mode"}, k.Name) {
 			continue // described in words
 		}
@@ -421,7 +421,7 @@ func TestDefaultsAreAsDescribed(t *testing.T) {
 	}
 }
 
-// policies draws policies of every kind, as Parse would return them.
+// policies draws policies of every kind that Parse can return.
 func policies() *rapid.Generator[scaler.Policy] {
 	return rapid.Custom(func(t *rapid.T) scaler.Policy {
 		count := func(name string, least, most int) int { return rapid.IntRange(least, most).Draw(t, name) }

@@ -12,8 +12,8 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
-// observations draws what might be seen of an app, gaps, nonsense and clocks
-// that disagree included.
+// observations draws observations of an app, including gaps, invalid values and
+// clocks that disagree.
 func observations(p scaler.Policy) *rapid.Generator[scaler.Observation] {
 	value := rapid.OneOf(
 		rapid.Just(0.0),
@@ -41,7 +41,7 @@ func observations(p scaler.Policy) *rapid.Generator[scaler.Observation] {
 	})
 }
 
-// invariants is what holds of every decision.
+// invariants checks what is true of every decision.
 func invariants(t rapid.TB, p scaler.Policy, o scaler.Observation, d scaler.Decision) {
 	t.Helper()
 	bounded := p.MinInstances <= d.Count && d.Count <= p.MaxInstances
@@ -147,7 +147,7 @@ func TestAnActionDownNeverProvokesOneUp(t *testing.T) {
 	})
 }
 
-// A load that does not change moves the count one way, and then no more.
+// A constant load changes the count in one direction, and then no longer.
 func TestConstantLoadNeverFlaps(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := policies().Draw(t, "policy")

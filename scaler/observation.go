@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// MaxGap is the age at which the newest sample is stale, and the longest gap
-// between two samples of a series that still counts as watched.
+// MaxGap is the age from which the newest sample is stale, and the longest gap
+// between two samples of a series without an unobserved time.
 const MaxGap = time.Minute
 
-// settleTime is how far a series must reach back before it can shrink an app:
-// the trailing minute that a rate is counted over. A gateway that has just
-// started has not seen it whole.
+// settleTime is how far a series must reach back before an app may scale down: the
+// trailing minute over which a rate is counted. A gateway that has just started has
+// not observed all of it.
 const settleTime = time.Minute
 
 // Sample is the load of an app at a moment. A value that is not a finite number
@@ -23,26 +23,25 @@ type Sample struct {
 
 func (s Sample) known() bool { return s.Value >= 0 && !math.IsInf(s.Value, 1) }
 
-// Observation is what [Decide] looks at.
+// Observation is what [Decide] takes into account besides the policy.
 type Observation struct {
 	// Now is the moment of the decision.
 	Now time.Time
-	// Desired is the count that Nomad is asked to run, never the number that
-	// is running: instances that are starting are capacity on the way.
+	// Desired is the count that Nomad is asked to run, and not the number of
+	// running instances, because starting instances are capacity soon.
 	Desired int
-	// Series is the load over time, oldest first. It should reach back over
-	// the policy's StopAfterInactive; an app whose series does not is not idle.
+	// Series is the load over time, oldest first. If it does not reach back over
+	// the policy's StopAfterInactive, the app is not idle.
 	Series []Sample
-	// LastUp is the last action up that starts the up cooldown: one by rule 7
-	// or by hand. Waking from zero and correcting bounds do not count. Zero
-	// when there is none.
+	// LastUp is when the up cooldown last started: with a scale-up by rule 7, or
+	// a manual one. Scaling up from zero and correcting bounds do not count. Zero
+	// means never.
 	LastUp time.Time
-	// LastChange is the last change of the count, of any kind. Zero when there
-	// is none.
+	// LastChange is the last change of the count, of any kind. Zero means never.
 	LastChange time.Time
 }
 
-// load is the newest value; false when it is missing, unknown or stale.
+// load is the newest value. It is false if the value is missing, unknown or stale.
 func (o *Observation) load() (float64, bool) {
 	if len(o.Series) == 0 {
 		return 0, false
@@ -54,9 +53,9 @@ func (o *Observation) load() (float64, bool) {
 	return newest.Value, true
 }
 
-// watched reports whether the series covers the time since then without a gap,
-// and whether the load was zero in all that it covers.
-func (o *Observation) watched(since time.Time) (covered, idle bool) {
+// observed reports whether the series covers the time since then without a gap, and
+// whether the load was zero in everything that it covers.
+func (o *Observation) observed(since time.Time) (covered, idle bool) {
 	later := o.Now
 	idle = true
 	for i := len(o.Series) - 1; i >= 0; i-- {
@@ -76,8 +75,8 @@ func (o *Observation) watched(since time.Time) (covered, idle bool) {
 	return false, idle
 }
 
-// remaining is how much of a cooldown that started then is left. A start in the
-// future, as after a step of the clock, counts as now.
+// remaining is the remaining time of a cooldown that began at start. A start in the
+// future, such as after a clock was set back, counts as now.
 func (o *Observation) remaining(start time.Time, cooldown time.Duration) time.Duration {
 	if start.IsZero() {
 		return 0

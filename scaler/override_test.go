@@ -173,7 +173,7 @@ func TestDecideGoesByTheOverride(t *testing.T) {
 			4, scaler.RuleBelowMin, "1 desired is below min_instances 4; min 4 by an override until 12:30 UTC",
 		},
 		{
-			"a raised maximum lets it grow",
+			"a raised maximum allows a scale-up",
 			apply(t, overriding(func(o *scaler.Override) { o.MaxInstances = new(50) }), "scale_up_step", "0"), 10, steady(3000, 10*time.Minute),
 			34, scaler.RuleUp, "3000 requests a minute is 300 % of 10 instances, above 90 %; 34 instances called for; max 50 by an override until 12:30 UTC",
 		},
@@ -213,7 +213,7 @@ func TestApplyAndDecideDoNotAllocate(t *testing.T) {
 	}
 }
 
-// overrides draws overrides that are valid for themselves.
+// overrides draws overrides that are valid independently of a policy.
 func overrides() *rapid.Generator[*scaler.Override] {
 	return rapid.Custom(func(t *rapid.T) *scaler.Override {
 		o := &scaler.Override{
@@ -285,14 +285,14 @@ func TestParseOverrideNamesWhatIsWrong(t *testing.T) {
 		`{"target": true, ` + expires + `}`:                   {`target = "true": must be a number above 0`},
 		`{"target": 0, ` + expires + `}`:                      {`target = "0": must be a number above 0`},
 		`{"hold": 1, ` + expires + `}`:                        {`hold = "1": must be true or false`},
-		`{"hold": true, "min_instances": 1, ` + expires + `}`: {`hold = "true": must be unset beside min_instances`},
-		`{"hold": true}`: {`expires_at = "": must be set: an override is for a time`},
+		`{"hold": true, "min_instances": 1, ` + expires + `}`: {`hold = "true": must be unset with min_instances`},
+		`{"hold": true}`: {`expires_at = "": must be set, because an override is temporary`},
 		`{"hold": true, "expires_at": "tomorrow"}`:          {`expires_at = "\"tomorrow\"": must be a time such as 2026-01-02T15:04:05Z`},
 		`{"hold": true, "expires_at": 5}`:                   {`expires_at = "5": must be a time such as`},
 		`{` + expires + `}`:                                 {`override = "": must be a change: min_instances, max_instances, buffer_instances, target or hold`},
 		`{"hold": true, "reason": "a\nb", ` + expires + `}`: {`reason = "a\nb": must be a text of one line`},
 		`{"hold": true, "by": 7, ` + expires + `}`:          {`by = "7": must be a text of one line`},
-		`{"hold": true, "hold": false, ` + expires + `}`:    {`hold = "false": must be there once`},
+		`{"hold": true, "hold": false, ` + expires + `}`:    {`hold = "false": must be given only once`},
 		`{"max": 1, "min_instances": "x", ` + expires + `}`: {`max = "1"`, `min_instances = "\"x\""`},
 		`[]`:                                 {`override = "[]": must be a JSON object`},
 		`null`:                               {`override = "null": must be a JSON object`},

@@ -1,9 +1,9 @@
 // Package scaler decides how many instances of an app should run.
 //
-// A [Policy] says what is wanted, an [Observation] what is seen, and [Decide]
-// answers with a count and the reason for it. Nothing here does I/O, reads a
-// clock or keeps state: the strategy plugin, the gateway, the simulator and the
-// provider all call the same function and get the same answer.
+// A [Policy] says what is wanted and an [Observation] what was observed. [Decide]
+// returns a count and the reason for it. Nothing here does I/O, reads a clock or
+// keeps state. The strategy plugin, the gateway, the simulator and the provider call
+// the same function, so they get the same answer.
 package scaler
 
 import (
@@ -12,22 +12,21 @@ import (
 	"time"
 )
 
-// Metric names what the load of an app is measured in.
+// Metric is the unit of the load of an app.
 type Metric string
 
 // The metrics that a policy can scale on.
 const (
 	// RequestsPerMinute counts the requests that were in progress at any
-	// moment of the trailing minute, so that a long request stays load until
-	// it ends.
+	// moment of the trailing minute. So a long request counts until it ends.
 	RequestsPerMinute Metric = "requests_per_minute"
 	// Concurrency counts the requests in flight and those queued.
 	Concurrency Metric = "concurrency"
-	// Custom is whatever number the query of the policy's check returns.
+	// Custom is the number that the query of the policy's check returns.
 	Custom Metric = "custom"
 )
 
-// SelectionMode names the way an instance is selected for a request.
+// SelectionMode names how an instance is selected for a request.
 type SelectionMode string
 
 // The selection modes.
@@ -51,13 +50,14 @@ type Policy struct {
 	// Enabled is the scaling block's own switch. The document does not carry
 	// it; [Parse] sets it.
 	Enabled bool
-	// Override is the override that has changed the values below; nil without.
-	// The document does not carry it; [Override.Apply] sets it.
+	// Override is the override that changed the values below; nil if there is
+	// none. The document does not contain it; [Override.Apply] sets it.
 	Override *Override
 
-	// MinInstances and MaxInstances bound the count, both included.
+	// MinInstances and MaxInstances are the lowest and the highest count.
 	MinInstances, MaxInstances int
-	// BufferInstances are kept warm on top of need while the app is active.
+	// BufferInstances are kept in addition to what the load needs while the app
+	// is active.
 	BufferInstances int
 
 	// Metric is what Target and the observed load are measured in.
@@ -66,14 +66,14 @@ type Policy struct {
 	Target float64
 	// ScaleUpThreshold and ScaleDownThreshold are fractions of Target.
 	ScaleUpThreshold, ScaleDownThreshold float64
-	// ScaleUpCooldown and ScaleDownCooldown are the least time between two
-	// actions in that direction.
+	// ScaleUpCooldown is the minimum time between two scale-ups, and
+	// ScaleDownCooldown that between any change of the count and a scale-down.
 	ScaleUpCooldown, ScaleDownCooldown time.Duration
 	// ScaleUpStep and ScaleDownStep are the most instances that one action
 	// adds or removes; 0 means as many as the load calls for.
 	ScaleUpStep, ScaleDownStep int
 	// StopAfterInactive is how long an app without load keeps its instances
-	// before it falls to MinInstances.
+	// before it scales down to MinInstances.
 	StopAfterInactive time.Duration
 
 	// ServiceSelectionMode is how the gateway selects an instance.
@@ -81,18 +81,20 @@ type Policy struct {
 	// HashKey is what SelectHash hashes: "client_address", "header:<name>" or
 	// "cookie:<name>".
 	HashKey string
-	// MaxConcurrencyPerInstance caps the requests in flight on one instance;
-	// the rest queue. 0 means no cap.
+	// MaxConcurrencyPerInstance is the most requests in flight on one instance;
+	// further requests queue. 0 means no limit.
 	MaxConcurrencyPerInstance int
-	// RequestTimeout ends a request that takes longer; 0 means never.
+	// RequestTimeout is the longest time that a request may take; 0 means no
+	// limit.
 	RequestTimeout time.Duration
 	// StartTimeout is how long a request waits for an instance.
 	StartTimeout time.Duration
-	// MaxQueuedRequests is how many requests wait at once, at each gateway.
+	// MaxQueuedRequests is the most requests that wait at once at each gateway.
 	MaxQueuedRequests int
-	// RateLimit is the requests a second that are let in; 0 means no limit.
+	// RateLimit is the requests a second that all gateways together accept; 0
+	// means no limit.
 	RateLimit float64
-	// RateLimitBurst is how many requests may come at once under RateLimit.
+	// RateLimitBurst is how many requests are accepted at once under RateLimit.
 	RateLimitBurst int
 
 	// Port is the label of the port that serves requests; "" means the
@@ -104,11 +106,11 @@ type Policy struct {
 	// PathPrefix is where the app is mounted; "" means
 	// /apps/<namespace>/<job>/<group>/ and, on Hosts, the root.
 	PathPrefix string
-	// ReadyPath is asked for a 2xx or 3xx before an instance gets requests; ""
+	// ReadyPath must answer 2xx or 3xx before an instance gets requests; ""
 	// means that an open port is enough.
 	ReadyPath string
 
-	// PricePerInstanceSecond turns instance-seconds into cost.
+	// PricePerInstanceSecond is the price of an instance for a second.
 	PricePerInstanceSecond float64
 }
 
@@ -119,10 +121,12 @@ func (p Policy) contradictions() error {
 		errs = append(errs, invalid("min_instances", p.MinInstances, "at most max_instances, which is %d", p.MaxInstances))
 	}
 	if p.ScaleDownThreshold >= p.ScaleUpThreshold {
-		errs = append(errs, invalid("scale_down_threshold", formatFloat(p.ScaleDownThreshold), "below scale_up_threshold, which is %s", formatFloat(p.ScaleUpThreshold)))
+		errs = append(errs, invalid("scale_down_threshold", formatFloat(p.ScaleDownThreshold),
+			"below scale_up_threshold, which is %s", formatFloat(p.ScaleUpThreshold)))
 	}
 	if limit := p.MaxConcurrencyPerInstance; p.Metric == Concurrency && limit > 0 && float64(limit) < p.Target {
-		errs = append(errs, invalid("max_concurrency_per_instance", limit, "0 or at least target_concurrency_per_instance, which is %s", formatFloat(p.Target)))
+		errs = append(errs, invalid("max_concurrency_per_instance", limit,
+			"0 or at least target_concurrency_per_instance, which is %s", formatFloat(p.Target)))
 	}
 	if p.RateLimit == 0 && p.RateLimitBurst > 0 {
 		errs = append(errs, invalid("rate_limit_burst", p.RateLimitBurst, "unset without rate_limit"))
@@ -140,7 +144,7 @@ func (p Policy) contradictions() error {
 type ValueError struct {
 	// Key is the key of the policy document.
 	Key string
-	// Value is the offending value as it was written.
+	// Value is the invalid value as it was written.
 	Value string
 	// Allowed says what the value must be: "must be <Allowed>".
 	Allowed string

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Reason says in words why the decision is what it is.
+// Reason explains the decision in words.
 func (d Decision) Reason() string {
 	switch {
 	case d.Rule == RuleDisabled:
@@ -27,7 +27,7 @@ func (d Decision) Reason() string {
 	return words
 }
 
-// words is the reason of a rule that goes by the policy's values.
+// words explains a decision that no override holds.
 func (d Decision) words() string {
 	switch d.Rule {
 	case RuleBelowMin:
@@ -67,8 +67,8 @@ func (d Decision) words() string {
 	}
 }
 
-// use says how far the load fills the instances that carry it, and which
-// threshold that is beyond when the decision turns on it.
+// use describes the utilisation of the instances that carry the load, and the
+// threshold that it is beyond, if that causes the decision.
 func (d Decision) use() string {
 	words := fmt.Sprintf("%s is %s of %s", d.load(), percent(d.Utilisation), instances(d.carriers()))
 	switch {
@@ -91,7 +91,7 @@ func (d Decision) load() string {
 	}
 }
 
-// need says what the load calls for and where the number comes from.
+// need describes the count that the load calls for, and how it is made up.
 func (d Decision) need() string {
 	var parts []string
 	if d.BufferInstances > 0 && d.Active {
@@ -110,7 +110,7 @@ func (d Decision) need() string {
 	return words
 }
 
-// limitedBy says that a step keeps the count from the goal.
+// limitedBy says that a step limits the count, if it is not the goal.
 func (d Decision) limitedBy(step string) string {
 	if d.Count == d.Goal {
 		return ""
@@ -118,7 +118,7 @@ func (d Decision) limitedBy(step string) string {
 	return fmt.Sprintf(", %d for now by %s", d.Count, step)
 }
 
-// wait rounds up, so that a cooldown never reads as over before it is.
+// wait is the remaining cooldown, rounded up so that it is never shown as 0 early.
 func (d Decision) wait() string {
 	return FormatDuration((d.Wait + time.Second - 1).Truncate(time.Second))
 }

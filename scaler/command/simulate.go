@@ -13,6 +13,8 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate/report"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate/trace"
 )
 
 // simulation is what the command line asks for.
@@ -99,7 +101,7 @@ and Nomad takes every action at once.`,
 func shapesHelp() string {
 	var b strings.Builder
 	b.WriteString("Shapes:\n")
-	for _, s := range simulate.Shapes() {
+	for _, s := range trace.Shapes() {
 		fmt.Fprintf(&b, "  %-26s %s\n", s.Syntax, s.Description)
 	}
 	return b.String()
@@ -113,22 +115,22 @@ func (s simulation) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	trace, err := s.readTrace(cmd.InOrStdin())
+	t, err := s.readTrace(cmd.InOrStdin())
 	if err != nil {
 		return fmt.Errorf("reading trace %s: %w", s.trace, err)
 	}
-	if s.options.From, err = trace.Moment(s.from); err != nil {
+	if s.options.From, err = t.Moment(s.from); err != nil {
 		return fmt.Errorf("reading --from: %w", err)
 	}
-	if s.options.To, err = trace.Moment(s.to); err != nil {
+	if s.options.To, err = t.Moment(s.to); err != nil {
 		return fmt.Errorf("reading --to: %w", err)
 	}
-	trials, err := s.try(cmd.Context(), trace, candidates)
+	trials, err := s.try(cmd.Context(), t, candidates)
 	if err != nil {
 		return err
 	}
 	if s.chart != "" {
-		if err := s.draw(trace, trials); err != nil {
+		if err := s.draw(t, trials); err != nil {
 			return fmt.Errorf("writing chart %s: %w", s.chart, err)
 		}
 	}
@@ -153,7 +155,7 @@ func (s simulation) candidates() ([]candidate, error) {
 
 // readTrace reads a file, or generates a shape when there is no file of that
 // name.
-func (s simulation) readTrace(stdin io.Reader) (simulate.Trace, error) {
+func (s simulation) readTrace(stdin io.Reader) (trace.Trace, error) {
 	var text []byte
 	var err error
 	if s.trace == "-" {
@@ -162,28 +164,28 @@ func (s simulation) readTrace(stdin io.Reader) (simulate.Trace, error) {
 		text, err = os.ReadFile(s.trace)
 	}
 	if os.IsNotExist(err) {
-		trace, err := simulate.ParseShape(s.trace, s.duration)
-		if !simulate.IsShape(s.trace) {
+		t, err := trace.ParseShape(s.trace, s.duration)
+		if !trace.IsShape(s.trace) {
 			err = fmt.Errorf("there is no such file, and %w", err)
 		}
-		return trace, err
+		return t, err
 	}
 	if err != nil {
-		return simulate.Trace{}, err
+		return trace.Trace{}, err
 	}
 	if s.duration != 0 {
-		return simulate.Trace{}, &scaler.ValueError{Key: "duration", Value: s.duration.String(), Allowed: "unset with a file: --from and --to bound it"}
+		return trace.Trace{}, &scaler.ValueError{Key: "duration", Value: s.duration.String(), Allowed: "unset with a file: --from and --to bound it"}
 	}
-	trace, err := simulate.ParseTrace(text)
-	trace.Linear = s.linear
-	return trace, err
+	t, err := trace.Parse(text)
+	t.Linear = s.linear
+	return t, err
 }
 
 // try runs the simulations until they are done or the context ends, and does not
 // wait for them then.
-func (s simulation) try(ctx context.Context, trace simulate.Trace, candidates []candidate) ([]simulate.Trial, error) {
+func (s simulation) try(ctx context.Context, t trace.Trace, candidates []candidate) ([]report.Trial, error) {
 	type outcome struct {
-		trials []simulate.Trial
+		trials []report.Trial
 		err    error
 	}
 	done := make(chan outcome, 1)
@@ -194,12 +196,12 @@ func (s simulation) try(ctx context.Context, trace simulate.Trace, candidates []
 			if options.Step == 0 {
 				options.Step = c.interval
 			}
-			result, err := simulate.Run(c.policy, trace, options)
+			result, err := simulate.Run(c.policy, t, options)
 			if err != nil {
 				o.err = fmt.Errorf("simulating %s: %w", c.name, err)
 				break
 			}
-			o.trials = append(o.trials, simulate.Trial{Name: c.name, Result: result})
+			o.trials = append(o.trials, report.Trial{Name: c.name, Result: result})
 		}
 		done <- o
 	}()
@@ -212,16 +214,16 @@ func (s simulation) try(ctx context.Context, trace simulate.Trace, candidates []
 }
 
 // draw writes the chart, as the extension of its file says.
-func (s simulation) draw(trace simulate.Trace, trials []simulate.Trial) error {
+func (s simulation) draw(t trace.Trace, trials []report.Trial) error {
 	file, err := os.Create(s.chart)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
 	if filepath.Ext(s.chart) == ".html" {
-		err = simulate.WritePage(file, s.title(), s.conditions(trials), trace, trials...)
+		err = report.Page(file, s.title(), s.conditions(trials), t, trials...)
 	} else {
-		_, err = io.WriteString(file, simulate.Chart(s.title(), s.conditions(trials), trace, trials...))
+		_, err = io.WriteString(file, report.Chart(s.title(), s.conditions(trials), t, trials...))
 	}
 	if err != nil {
 		return err
@@ -240,7 +242,7 @@ func (s simulation) title() string {
 }
 
 // conditions says how the trace was replayed.
-func (s simulation) conditions(trials []simulate.Trial) string {
+func (s simulation) conditions(trials []report.Trial) string {
 	r := trials[0].Result
 	words := fmt.Sprintf("from %s to %s, evaluated every %s", r.FormatTime(r.Start), r.FormatTime(r.End), scaler.FormatDuration(r.Step))
 	if len(trials) > 1 && trials[1].Result.Step != r.Step {
@@ -255,13 +257,13 @@ func (s simulation) conditions(trials []simulate.Trial) string {
 	return words
 }
 
-func (s simulation) print(w io.Writer, trials []simulate.Trial) error {
+func (s simulation) print(w io.Writer, trials []report.Trial) error {
 	if !s.json {
 		fmt.Fprintf(w, "%s %s\n\n", s.title(), s.conditions(trials))
-		return simulate.WriteTable(w, s.actions, trials...)
+		return report.Table(w, s.actions, trials...)
 	}
 	if len(trials) == 1 {
 		return writeJSON(w, map[string]simulate.Result{"policy": trials[0].Result})
 	}
-	return writeJSON(w, simulate.Compare(trials[0].Result, trials[1].Result))
+	return writeJSON(w, simulate.Comparison{Policy: trials[0].Result, Against: trials[1].Result})
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/load"
 )
 
-// BenchmarkBeginEnd is 1000 requests a second, so that seconds and steps pass.
+// BenchmarkBeginEnd has 1000 requests a second, so that seconds and steps pass.
 func BenchmarkBeginEnd(b *testing.B) {
 	m := load.NewMeter(start, 10*time.Minute)
 	now := start
@@ -31,7 +31,7 @@ func BenchmarkBeginEndParallel(b *testing.B) {
 	})
 }
 
-// Ten minutes of history, which is what a decision asks for.
+// A decision needs ten minutes of history.
 func BenchmarkSeries(b *testing.B) {
 	for name, now := range map[string]time.Time{"busy": at(600), "idle": at(86_400)} {
 		b.Run(name, func(b *testing.B) {

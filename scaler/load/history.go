@@ -8,14 +8,14 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
-// GridStep is the distance of the points of time at which load is remembered.
-// They are multiples of it in Unix time, so that those of all gateways are the
-// same.
+// GridStep is the distance between the points in time for which the load is kept.
+// The points are multiples of it in Unix time, so that all gateways use the same
+// points.
 const GridStep = gridSeconds * time.Second
 
 const gridSeconds = 5
 
-// floor is the last point of the grid at or before that second.
+// floor is the last point of the grid at or before a second.
 func floor(second int64) int64 { return second - modulo(second, gridSeconds) }
 
 // level is a load in every metric that a meter measures.
@@ -36,24 +36,24 @@ func measures(metric scaler.Metric) bool {
 	return metric == scaler.RequestsPerMinute || metric == scaler.Concurrency
 }
 
-// history is the load at the points of the grid, as runs: a load that stays the
-// same takes no room.
+// history is the load at the points of the grid, as runs, so that a constant load
+// takes no memory.
 type history []run
 
-// run is a load from a point of the grid on, until the next run.
+// run is a load that holds from a point of the grid until the next run.
 type run struct {
 	at int64
 	level
 }
 
-// add puts the load at a point of the grid, later than all before, to the end.
+// add appends the load at a point of the grid that is later than all others.
 func (h *history) add(at int64, l level) {
 	if n := len(*h); n == 0 || (*h)[n-1].level != l {
 		*h = append(*h, run{at, l})
 	}
 }
 
-// trim forgets the runs that ended before that second.
+// trim deletes the runs that ended before a second.
 func (h *history) trim(second int64) {
 	ended := 0
 	for ended+1 < len(*h) && (*h)[ended+1].at <= second {
@@ -62,8 +62,8 @@ func (h *history) trim(second int64) {
 	*h = slices.Delete(*h, 0, ended)
 }
 
-// between goes through the points of the grid from one to another, both
-// included, as far as they are known.
+// between iterates over the known points of the grid from one to another, both
+// included.
 func (h history) between(from, to int64) iter.Seq2[int64, level] {
 	return func(yield func(int64, level) bool) {
 		for i, r := range h {

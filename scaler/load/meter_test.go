@@ -91,7 +91,7 @@ func TestSeriesLiesOnTheGrid(t *testing.T) {
 	}
 }
 
-// A request that came and went since the grid's last point is seen at once.
+// A request that began and ended since the grid's last point is visible at once.
 func TestSeriesShowsAShortRequestBeforeTheNextPoint(t *testing.T) {
 	p, err := scaler.Parse(scaler.Document{
 		"namespace": "default", "job": "web", "group": "app",
@@ -120,7 +120,7 @@ func TestSeriesShowsAShortRequestBeforeTheNextPoint(t *testing.T) {
 	}
 }
 
-// A meter has not watched the time before it was made, and says nothing of it.
+// The load before the meter was made is not known.
 func TestSeriesBeginsWithTheMeter(t *testing.T) {
 	for _, since := range []time.Time{at(0), at(2.5), at(7.4)} { // the second is on the grid
 		m := load.NewMeter(since, time.Hour)
@@ -156,7 +156,7 @@ func TestClockThatIsSetBack(t *testing.T) {
 
 func TestRetention(t *testing.T) {
 	for stop, want := range map[time.Duration]time.Duration{
-		10 * time.Second: 2 * time.Minute, // the trailing minute that Decide wants watched, and the margin
+		10 * time.Second: 2 * time.Minute, // the trailing minute that Decide needs, and the margin
 		10 * time.Minute: 11 * time.Minute,
 		1<<63 - 1:        1<<63 - 1,
 	} {
@@ -166,7 +166,7 @@ func TestRetention(t *testing.T) {
 	}
 }
 
-// An app that is idle takes no room, and one that is busy takes what its
+// An idle app takes no memory for its history, and a busy app takes what its
 // retention allows.
 func TestHistoryIsBounded(t *testing.T) {
 	m := load.NewMeter(start, 10*time.Minute)
@@ -204,7 +204,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
-// The meter against a list of all that has happened.
+// The meter agrees with a list of all events.
 func TestMeterModel(t *testing.T) {
 	type event struct {
 		at    time.Time
@@ -225,7 +225,7 @@ func TestMeterModel(t *testing.T) {
 		}
 		return map[scaler.Metric]float64{scaler.Concurrency: float64(begun), scaler.RequestsPerMinute: float64(begun + ended)}
 	}
-	// highest is the highest load in a time, its end excluded.
+	// highest is the highest load in a time without its end.
 	highest := func(events []event, metric scaler.Metric, from, to time.Time) float64 {
 		n := 0
 		for n < len(events) && events[n].at.Before(from) {

@@ -13,13 +13,13 @@ import (
 // Series is the load of an app over time, oldest first.
 type Series []scaler.Sample
 
-// Merge adds up what several gateways saw of an app. The sum is known where
-// every gateway watched, so it begins after the latest of them began. An empty
-// series stands for a gateway that gave no answer: the load is not known then,
-// and never what the others have of it.
+// Merge adds up the loads of an app at several gateways. The sum is known where
+// every gateway knows its load, so it begins after the last gateway began. An empty
+// series means that a gateway did not answer. Then the load is not known, instead of
+// the sum at the other gateways.
 //
-// Where gateways were busiest at different moments of a step the sum is above
-// what they had together at any one of them.
+// If gateways had their peaks at different moments of a step, the sum is above their
+// total load at any moment.
 func Merge(gateways ...Series) Series {
 	var now time.Time
 	var sum float64
@@ -44,7 +44,7 @@ func Merge(gateways ...Series) Series {
 	return append(merged, scaler.Sample{Time: now, Value: sum})
 }
 
-// Since is the series over the window that ends with it.
+// Since is the part of the series in the window that ends with the last sample.
 func (s Series) Since(window time.Duration) Series {
 	if len(s) == 0 {
 		return s
@@ -54,8 +54,8 @@ func (s Series) Since(window time.Duration) Series {
 	return s[max(later-1, 0):]
 }
 
-// sumOfSteps adds up the highest loads in each step of the grid before now, and
-// after the last step, if that is above the load now.
+// sumOfSteps adds up the highest loads in each step of the grid before now. The time
+// after the last step is included if its load is above the load now.
 func sumOfSteps(gateways []Series, now time.Time, newest float64) Series {
 	end := floor(now.Unix())
 	sum := gateways[0].steps(end)
@@ -81,8 +81,8 @@ type step struct {
 	load float64
 }
 
-// steps is the series by steps of the grid up to its end. All that is later, the
-// newest load at least, is one more.
+// steps is the series by steps of the grid up to end. Everything later, which is at
+// least the newest load, is one more step.
 func (s Series) steps(end int64) []step {
 	rest := end + gridSeconds
 	var steps []step
@@ -100,7 +100,7 @@ func (s Series) steps(end int64) []step {
 	return steps
 }
 
-// addSteps adds up the steps that both have.
+// addSteps adds up the steps that are in both.
 func addSteps(a, b []step) []step {
 	sum := a[:0]
 	for _, step := range a {
@@ -115,7 +115,7 @@ func addSteps(a, b []step) []step {
 	return sum
 }
 
-// ceiling is the first point of the grid at or after that time.
+// ceiling is the first point of the grid at or after a time.
 func ceiling(t time.Time) int64 {
 	at := floor(t.Unix())
 	if time.Unix(at, 0).Before(t) {
@@ -124,20 +124,21 @@ func ceiling(t time.Time) int64 {
 	return at
 }
 
-// point is a sample in JSON, which has no NaN: an unknown value is null. The
-// value is that of as many samples more, a [GridStep] from each other.
+// point is a sample in JSON, which has no NaN: an unknown value is null. The sample
+// repeats so many times, at distances of a [GridStep].
 type point struct {
 	Time   time.Time `json:"time"`
 	Value  *float64  `json:"value"`
 	Repeat int       `json:"repeat,omitempty"`
 }
 
-// maxSamples bounds what a series in JSON unfolds to: half a year.
+// maxSamples bounds the length of a series that is read from JSON. It is over half a
+// year.
 const maxSamples = 1 << 22
 
-// MarshalJSON writes the samples as objects with a time and a value, which is
-// null where the load is not known. Where a load stays the same from one point of
-// the grid to the next, the first has the number of those that follow as repeat.
+// MarshalJSON writes the samples as objects with a time and a value, which is null if
+// the load is not known. If the load is the same at the next points of the grid, the
+// object has the number of those points as repeat.
 func (s Series) MarshalJSON() ([]byte, error) {
 	points := make([]point, 0, 2)
 	for i, sample := range s {
@@ -167,7 +168,8 @@ func (s *Series) UnmarshalJSON(text []byte) error {
 	samples := len(points)
 	for _, p := range points {
 		if p.Repeat < 0 || p.Repeat > maxSamples-samples {
-			return fmt.Errorf("repeat = %d at %s: must be at least 0, and at most %d samples in all", p.Repeat, p.Time.Format(time.RFC3339), maxSamples)
+			return fmt.Errorf("repeat = %d at %s: must be at least 0, and at most %d samples in all",
+				p.Repeat, p.Time.Format(time.RFC3339), maxSamples)
 		}
 		samples += p.Repeat
 	}
@@ -181,7 +183,7 @@ func (s *Series) UnmarshalJSON(text []byte) error {
 			}
 		}
 		if n := len(read); n > 0 && p.Time.Before(read[n-1].Time) {
-			return fmt.Errorf("time = %s: must not be before the one ahead of it", p.Time.Format(time.RFC3339))
+			return fmt.Errorf("time = %s: must not be before the previous one", p.Time.Format(time.RFC3339))
 		}
 		for i := range p.Repeat + 1 {
 			read = append(read, scaler.Sample{Time: p.Time.Add(time.Duration(i) * GridStep), Value: value})

@@ -14,8 +14,8 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/load"
 )
 
-// constant is a gateway that began to watch then and has had n requests in
-// flight since.
+// constant is a gateway that began to count at a time and has had n requests in flight
+// since then.
 func constant(n int, since, now time.Time) load.Series {
 	m := load.NewMeter(since, time.Hour)
 	for range n {
@@ -70,8 +70,8 @@ func TestMergeOfAnAnswerOnTheGrid(t *testing.T) {
 	}
 }
 
-// A gateway that has just started has not watched the time before: an app that
-// was idle at the others may have been busy there.
+// A gateway that has just started does not know the load before: an app that was idle
+// at the others may have been busy there.
 func TestMergeBeginsWithTheLatestGateway(t *testing.T) {
 	old, fresh := constant(0, start, at(700)), constant(0, at(650), at(700))
 	merged := load.Merge(old, fresh)
@@ -128,7 +128,7 @@ func TestMergeLeavesOutWhatOneDoesNotKnow(t *testing.T) {
 	}
 }
 
-// One gateway is its own sum, and several add up at every point.
+// The sum of one gateway is its own series, and several add up at every point.
 func TestMergeModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		metric := rapid.SampledFrom(metrics).Draw(t, "metric")
@@ -175,7 +175,7 @@ func TestMergeModel(t *testing.T) {
 			}
 			if sample.Time.Equal(oldest) {
 				if sample.Value <= sum {
-					t.Fatalf("a peak of %v beside a load of %v", sample.Value, sum)
+					t.Fatalf("a peak of %v and a load of %v", sample.Value, sum)
 				}
 				continue
 			}
@@ -240,7 +240,7 @@ func TestSeriesJSON(t *testing.T) {
 	}
 }
 
-// A load that stays the same takes no more room for lasting longer.
+// A constant load takes the same space however long it lasts.
 func TestSteadyLoadIsShortInJSON(t *testing.T) {
 	s := load.Series{{Time: at(2.5), Value: 3}}
 	for i := range 132 {
@@ -309,8 +309,8 @@ func FuzzSnapshotJSON(f *testing.F) {
 	})
 }
 
-// Whatever a gateway answers, merging it never panics, and its newest load is
-// either known and not negative or not known at all.
+// Merging never panics, whatever a gateway answers, and the newest load is either not
+// negative or not known.
 func FuzzSeriesJSON(f *testing.F) {
 	f.Add([]byte(`[{"time":"2026-11-22T12:00:05Z","value":1.5},{"time":"2026-11-22T12:00:10Z","value":null}]`))
 	f.Add([]byte(`[{"time":"0000-01-01T00:00:00Z","value":0},{"time":"9999-12-31T23:59:59.999999999Z","value":1e308}]`))

@@ -6,10 +6,9 @@ import (
 	"time"
 )
 
-// Snapshot is the load of an app at a moment, as one gateway sees it.
+// Snapshot is the load of an app at one gateway at a moment.
 type Snapshot struct {
-	// Since is when the gateway began to watch the app. It knows of nothing
-	// before.
+	// Since is when the gateway began to count. The load before is not known.
 	Since time.Time `json:"since"`
 	// Now is the moment.
 	Now time.Time `json:"now"`
@@ -24,7 +23,7 @@ type Snapshot struct {
 	Concurrency int `json:"concurrency"`
 }
 
-// UnmarshalJSON reads a snapshot and rejects one that no meter makes.
+// UnmarshalJSON reads a snapshot and rejects negative numbers.
 func (s *Snapshot) UnmarshalJSON(text []byte) error {
 	type plain Snapshot
 	var p plain

@@ -1,7 +1,6 @@
 package load
 
-// windowSeconds is how long a request that has ended counts as load in requests
-// a minute.
+// windowSeconds is how long an ended request counts for the requests a minute.
 const windowSeconds = 60
 
 // window counts the requests that ended in each of the last 60 seconds.
@@ -31,5 +30,5 @@ func (w *window) advance(second int64) {
 	}
 }
 
-// modulo is never negative, not even for times before 1970.
+// modulo is never negative, even for times before 1970.
 func modulo(n, m int64) int64 { return ((n % m) + m) % m }

@@ -119,7 +119,7 @@ func TestOverrides(t *testing.T) {
 			set    *scaler.Override
 		}{
 			`max_instances = "51": must be at most the max of the scaling block, which is 50`: {target, most(51)},
-			`expires_at = "": must be set: an override is for a time`:                         {target, expiring(time.Time{})},
+			`expires_at = "": must be set, because an override is temporary`:                  {target, expiring(time.Time{})},
 			`must be in the future`:                               {target, expiring(now)},
 			`must be at most 720h from now`:                       {target, expiring(now.Add(31 * 24 * time.Hour))},
 			`reading job nowhere in namespace default: not found`: {scaler.AppID{Namespace: "default", Job: "nowhere", Group: "app"}, most(5)},

@@ -1,6 +1,6 @@
 package selection
 
-// exact selects the only instance and refuses to choose between several.
+// exact selects the only instance and returns an error if there are several.
 type exact struct{}
 
 func (exact) Select(from *Set, _ string) *Instance { return from.First() }

@@ -2,16 +2,16 @@ package selection
 
 import "math/big"
 
-// SetInFlight puts requests in flight on an instance without selecting it.
-func SetInFlight(p *Pool, id string, n int) { p.count(p.Get(id), n) }
+// SetInFlight sets the requests in flight on an instance without selecting it.
+func SetInFlight(p *Pool, id string, n int) { p.setInFlight(p.Get(id), n) }
 
-// EveryDraw goes through all that chance can do.
+// EveryDraw is a source that goes through all sequences of draws.
 type EveryDraw = everyDraw
 
-// Next begins the next sequence; false when there is none.
+// Next begins the next sequence and reports whether there is one.
 func (d *everyDraw) Next() bool { return d.next() }
 
-// Probability is how likely the sequence just drawn is.
+// Probability is the probability of the current sequence.
 func (d *everyDraw) Probability() *big.Rat {
 	p := big.NewRat(1, 1)
 	for _, draw := range d.sequence {

@@ -1,16 +1,18 @@
 package selection
 
-// rendezvous selects by the highest hash of key and instance, so that a key
-// stays with its instance, every gateway selects the same one, and an instance
-// that comes or goes moves only its own keys. A key whose instance is not free
-// goes to its next best. An empty key is none: it goes to any instance.
+import "hash/fnv"
+
+// rendezvous selects the instance with the highest hash of key and instance. So a
+// key stays with its instance, every gateway selects the same one, and adding or
+// removing an instance moves only the keys of that instance. If the best instance
+// has no room, the key goes to the next best. An empty key goes to any instance.
 type rendezvous struct{ random Source }
 
 func (m rendezvous) Select(from *Set, key string) *Instance {
 	if key == "" {
 		return uniform(m).Select(from, key)
 	}
-	k := fnv1a(key)
+	k := hash(key)
 	best := from.At(0)
 	highest := mix(k ^ best.hash)
 	for n := 1; n < from.Len(); n++ {
@@ -22,17 +24,14 @@ func (m rendezvous) Select(from *Set, key string) *Instance {
 	return best
 }
 
-// fnv1a is FNV-1a with 64 bits, as in hash/fnv, without its allocations.
-func fnv1a(s string) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 1099511628211
-	}
-	return h
+func hash(s string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(s))
+	return h.Sum64()
 }
 
-// mix spreads every bit of h over the whole of it, which FNV-1a does not do for
-// the last bytes. It is the finaliser of MurmurHash3.
+// mix spreads every bit of h over all bits, which FNV-1a does not do for the last
+// bytes. It is the finaliser of MurmurHash3.
 func mix(h uint64) uint64 {
 	h = (h ^ h>>33) * 0xff51afd7ed558ccd
 	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53

@@ -1,15 +1,14 @@
 package selection
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
-// Outcomes lists the instances that a mode could select now for a request with
-// that key, by allocation index: one where nothing is left to chance or to what
-// has been selected before. It changes nothing. The error is that of
+// Outcomes lists the instances that a mode could select now for a request with a
+// key, by allocation index. It lists one instance if the result depends neither on
+// chance nor on earlier requests. It does not change the pool. The error is that of
 // [Pool.Acquire].
 func (p *Pool) Outcomes(mode scaler.SelectionMode, key string) ([]*Instance, error) {
 	draws := new(everyDraw)
@@ -22,8 +21,8 @@ func (p *Pool) Outcomes(mode scaler.SelectionMode, key string) ([]*Instance, err
 	for more := true; more && len(seen) < from.Len(); more = draws.next() {
 		seen[m.Select(from, key)] = true
 	}
-	if _, turns := m.(*roundRobin); turns {
-		// Whose turn it is depends on the requests before.
+	if _, ok := m.(*roundRobin); ok {
+		// The result depends on the earlier requests: every turn is possible.
 		for range from.Len() {
 			seen[m.Select(from, key)] = true
 		}
@@ -32,13 +31,11 @@ func (p *Pool) Outcomes(mode scaler.SelectionMode, key string) ([]*Instance, err
 	for i := range seen {
 		outcomes = append(outcomes, i)
 	}
-	slices.SortFunc(outcomes, func(a, b *Instance) int {
-		return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(outcomes, compare)
 	return outcomes, nil
 }
 
-// everyDraw is a [Source] that gives every sequence of draws in turn.
+// everyDraw is a [Source] that returns every sequence of draws, one after another.
 type everyDraw struct {
 	sequence []draw
 	at       int
@@ -55,7 +52,7 @@ func (d *everyDraw) IntN(n int) int {
 	return d.sequence[d.at-1].drawn
 }
 
-// next begins the next sequence; false when there is none.
+// next begins the next sequence and reports whether there is one.
 func (d *everyDraw) next() bool {
 	d.at = 0
 	for len(d.sequence) > 0 {

@@ -13,8 +13,8 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/selection"
 )
 
-// What is acquired is one of the outcomes, and every outcome is acquired at some
-// time, whatever the mode and the instances.
+// Every acquired instance is one of the outcomes, and every outcome is acquired at
+// some time, in every mode.
 func TestOutcomesAreWhatIsAcquired(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -26,7 +26,7 @@ func TestOutcomesAreWhatIsAcquired(t *testing.T) {
 			i := pool.Add(fmt.Sprint(n), n, "")
 			pool.SetReady(i.ID, rapid.Bool().Draw(t, "ready"))
 			pool.SetDraining(i.ID, rapid.IntRange(0, 9).Draw(t, "draining") == 0)
-			pool.SetElsewhere(i, rapid.IntRange(0, 2).Draw(t, "elsewhere"))
+			pool.SetRemoteLoad(i, rapid.IntRange(0, 2).Draw(t, "remote load"))
 			pool.SetReserved(i, rapid.IntRange(0, 2).Draw(t, "reserved"))
 		}
 		pool.Fence(rapid.IntRange(0, 2).Draw(t, "fence"))
@@ -37,7 +37,7 @@ func TestOutcomesAreWhatIsAcquired(t *testing.T) {
 		for _, i := range outcomes {
 			missing[i] = true
 		}
-		// With six instances, none is left out by chance so often.
+		// With six instances, chance misses none in so many draws.
 		for range 2000 {
 			i, err := pool.Acquire(key)
 			if (err == nil) != (wrong == nil) || err != nil && err.Error() != wrong.Error() {
@@ -64,7 +64,7 @@ func TestOutcomes(t *testing.T) {
 	for n, inFlight := range []int{3, 1, 1, 2} {
 		pool.Add(fmt.Sprint(n), n, "")
 		pool.SetReady(fmt.Sprint(n), true)
-		pool.SetElsewhere(pool.Get(fmt.Sprint(n)), inFlight)
+		pool.SetRemoteLoad(pool.Get(fmt.Sprint(n)), inFlight)
 	}
 	for mode, want := range map[scaler.SelectionMode]string{
 		scaler.SelectRandom: "0123", scaler.SelectFirst: "0", scaler.SelectLast: "3", scaler.SelectMinLoad: "12",

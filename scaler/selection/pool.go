@@ -1,67 +1,23 @@
 package selection
 
-import (
-	"cmp"
-	"slices"
-)
-
-// Instance is one instance of an app in a [Pool].
-type Instance struct {
-	// ID is the ID of the allocation.
-	ID string
-	// Index is the allocation's index in its group.
-	Index int
-	// Address is where the instance takes requests. The pool does not look at it.
-	Address string
-
-	inFlight        int
-	ready, draining bool
-	hash            uint64
-
-	// What other gateways have of it.
-	elsewhere, reserved int
-
-	// set has the instance while it takes requests, at position; where it is in
-	// the set's lists is inFree, and inLevel on level.
-	set                              *Set
-	position, inFree, level, inLevel int
-}
-
-// InFlight is how many requests the instance has: acquired and not released.
-func (i *Instance) InFlight() int { return i.inFlight }
-
-// load is what the modes go by that look for little of it.
-func (i *Instance) load() int { return i.inFlight + i.elsewhere }
-
-// hasRoom tells whether the instance may have one more request.
-func (i *Instance) hasRoom(limit int) bool { return limit == 0 || i.inFlight+i.reserved < limit }
-
-// Ready tells whether the instance takes requests.
-func (i *Instance) Ready() bool { return i.ready }
-
-// Draining tells whether the instance is about to stop.
-func (i *Instance) Draining() bool { return i.draining }
-
-// after tells whether the instance comes after that place in the order.
-func (i *Instance) after(index int, id string) bool {
-	return i.Index > index || i.Index == index && i.ID > id
-}
+import "slices"
 
 // Pool is the instances of one app and the requests that each has in flight.
-// It is for one goroutine at a time: the caller holds a lock around every call.
+// It is not safe for concurrent use.
 type Pool struct {
 	mode  Mode
 	limit int
 	fence int
 
 	instances []*Instance // by allocation index
-	ready     []*Instance // those that take requests, by allocation index
-	// open are the ready instances before the fence, fenced those behind it.
+	ready     []*Instance // the instances that take requests, by allocation index
+	// fenced are the ready instances behind the fence, and open all other ready
+	// instances.
 	open, fenced Set
 }
 
 // NewPool returns a pool without instances. The limit is the most requests in
-// flight on one instance; 0 means none.
+// flight on one instance; 0 means no limit.
 func NewPool(mode Mode, limit int) *Pool {
 	return &Pool{mode: mode, limit: limit}
 }
@@ -69,8 +25,8 @@ func NewPool(mode Mode, limit int) *Pool {
 // SetMode changes the way instances are selected.
 func (p *Pool) SetMode(mode Mode) { p.mode = mode }
 
-// SetLimit changes the most requests in flight on one instance; 0 means none.
-// What is in flight already stays.
+// SetLimit changes the most requests in flight on one instance; 0 means no limit.
+// Requests that are in flight stay.
 func (p *Pool) SetLimit(limit int) {
 	if p.limit != limit {
 		p.limit = limit
@@ -78,27 +34,27 @@ func (p *Pool) SetLimit(limit int) {
 	}
 }
 
-// mostElsewhere bounds what other gateways can say of an instance; above it
-// all are equally busy.
-const mostElsewhere = 1 << 16
+// maxRemoteLoad bounds the load that other gateways can report, and so the memory
+// of the set. Instances above it compare as equally busy.
+const maxRemoteLoad = 1 << 16
 
-// SetElsewhere says how many requests other gateways have in flight on an
-// instance of the pool. They count for the modes that go by load.
-func (p *Pool) SetElsewhere(i *Instance, inFlight int) {
-	i.elsewhere = min(inFlight, mostElsewhere)
-	p.count(i, i.inFlight)
+// SetRemoteLoad sets how many requests other gateways have in flight on an
+// instance of the pool. They count for the modes that compare loads.
+func (p *Pool) SetRemoteLoad(i *Instance, inFlight int) {
+	i.remoteLoad = min(inFlight, maxRemoteLoad)
+	p.setInFlight(i, i.inFlight)
 }
 
-// SetReserved says how much of the limit is for other gateways on an instance of
-// the pool.
-func (p *Pool) SetReserved(i *Instance, slots int) {
-	i.reserved = slots
-	p.count(i, i.inFlight)
+// SetReserved sets how much of the limit of an instance of the pool is for other
+// gateways.
+func (p *Pool) SetReserved(i *Instance, permits int) {
+	i.reserved = permits
+	p.setInFlight(i, i.inFlight)
 }
 
-// Fence keeps new requests from the highest k allocation indexes, which are the
-// ones that Nomad stops first, for as long as there is another instance with
-// room. Instances that are draining are not among the k.
+// Fence keeps new requests off the k instances with the highest allocation
+// indexes, which Nomad stops first, while another instance has room. Draining
+// instances are not among the k.
 func (p *Pool) Fence(k int) {
 	if p.fence != k {
 		p.fence = k
@@ -106,17 +62,15 @@ func (p *Pool) Fence(k int) {
 	}
 }
 
-// Add puts an instance into the pool, not ready yet. One that is in it already
-// stays as it is. The result is the instance in the pool.
+// Add puts an instance into the pool and returns it. The instance is not ready yet.
+// An instance that is in the pool already stays as it is.
 func (p *Pool) Add(id string, index int, address string) *Instance {
 	if i := p.Get(id); i != nil {
 		return i
 	}
-	i := &Instance{ID: id, Index: index, Address: address, hash: fnv1a(id)}
+	i := &Instance{ID: id, Index: index, Address: address, hash: hash(id)}
 	p.instances = append(p.instances, i)
-	slices.SortFunc(p.instances, func(a, b *Instance) int {
-		return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(p.instances, compare)
 	p.refresh()
 	return i
 }
@@ -130,8 +84,8 @@ func (p *Pool) Remove(id string) {
 	p.refresh()
 }
 
-// SetReady says whether an instance takes requests. An ID that is not in the
-// pool is ignored.
+// SetReady sets whether an instance takes requests. An ID that is not in the pool
+// is ignored.
 func (p *Pool) SetReady(id string, ready bool) {
 	if i := p.Get(id); i != nil && i.ready != ready {
 		i.ready = ready
@@ -139,8 +93,8 @@ func (p *Pool) SetReady(id string, ready bool) {
 	}
 }
 
-// SetDraining says whether an instance is about to stop, so that it gets no new
-// requests. An ID that is not in the pool is ignored.
+// SetDraining sets whether an instance is about to stop. A draining instance gets
+// no new requests. An ID that is not in the pool is ignored.
 func (p *Pool) SetDraining(id string, draining bool) {
 	if i := p.Get(id); i != nil && i.draining != draining {
 		i.draining = draining
@@ -148,7 +102,7 @@ func (p *Pool) SetDraining(id string, draining bool) {
 	}
 }
 
-// Get returns the instance of that ID, nil when there is none.
+// Get returns the instance with an ID, or nil.
 func (p *Pool) Get(id string) *Instance {
 	for _, i := range p.instances {
 		if i.ID == id {
@@ -158,11 +112,11 @@ func (p *Pool) Get(id string) *Instance {
 	return nil
 }
 
-// Instances lists the pool in the order of the allocation index.
+// Instances lists the pool by allocation index.
 func (p *Pool) Instances() []*Instance { return slices.Clone(p.instances) }
 
 // Acquire selects an instance for a request and counts the request as in flight
-// on it until [Pool.Release]. The key is what [scaler.SelectHash] goes by.
+// on it until [Pool.Release]. Only [scaler.SelectHash] uses the key.
 //
 // Only instances that are ready, not draining and below the limit are selected.
 // The error is [ErrEmpty], [ErrFull] or a [*SeveralError].
@@ -172,7 +126,7 @@ func (p *Pool) Acquire(key string) (*Instance, error) {
 		return nil, err
 	}
 	i := p.mode.Select(from, key)
-	p.count(i, i.inFlight+1)
+	p.setInFlight(i, i.inFlight+1)
 	return i, nil
 }
 
@@ -196,20 +150,20 @@ func (p *Pool) candidates(mode Mode) (*Set, error) {
 	return from, nil
 }
 
-// Release says that a request on the instance is over. It must follow an
-// [Pool.Acquire] that returned the instance, once for each.
-func (p *Pool) Release(i *Instance) { p.count(i, i.inFlight-1) }
+// Release ends a request on the instance. It must be called once for each
+// [Pool.Acquire] that returned the instance.
+func (p *Pool) Release(i *Instance) { p.setInFlight(i, i.inFlight-1) }
 
-// count sets the requests in flight on an instance.
-func (p *Pool) count(i *Instance, inFlight int) {
+// setInFlight sets the requests in flight on an instance and updates its set.
+func (p *Pool) setInFlight(i *Instance, inFlight int) {
 	i.inFlight = inFlight
 	if i.set != nil {
-		i.set.changed(i, p.limit)
+		i.set.update(i, p.limit)
 	}
 }
 
-// refresh lists the ready instances again. The highest indexes are behind the
-// fence, so those are the end of the list.
+// refresh lists the ready instances again. Those behind the fence have the highest
+// indexes, so they are at the end of the list.
 func (p *Pool) refresh() {
 	p.ready = p.ready[:0]
 	fenced, remaining := 0, p.fence

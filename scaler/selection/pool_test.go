@@ -67,8 +67,8 @@ func TestPoolIgnoresInstancesItDoesNotKnow(t *testing.T) {
 	}
 }
 
-// Whatever happens to a pool, each mode selects an instance that may be
-// selected, and there is an error only when there is none.
+// After any sequence of changes, each mode selects an instance that may be selected,
+// and there is an error only if there is none.
 func TestPoolModel(t *testing.T) {
 	type instance struct {
 		index           int

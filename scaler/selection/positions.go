@@ -2,10 +2,10 @@ package selection
 
 import "math/bits"
 
-// positions is a set of small numbers, in order.
+// positions is a bitset of small numbers.
 type positions []uint64
 
-// empty returns a set with room for the numbers below n and none of them in it.
+// empty returns an empty set for the numbers below n.
 func (p positions) empty(n int) positions {
 	words := (n + 63) / 64
 	if cap(p) < words {
@@ -22,7 +22,7 @@ func (p positions) add(n int) { p[n/64] |= 1 << (n % 64) }
 
 func (p positions) remove(n int) { p[n/64] &^= 1 << (n % 64) }
 
-// next is the lowest number that is at least n, or -1.
+// next is the lowest number of the set that is at least n, or -1.
 func (p positions) next(n int) int {
 	for word := n / 64; word < len(p); word++ {
 		rest := p[word]
@@ -36,7 +36,7 @@ func (p positions) next(n int) int {
 	return -1
 }
 
-// last is the highest number, or -1.
+// last is the highest number of the set, or -1.
 func (p positions) last() int {
 	for word := len(p) - 1; word >= 0; word-- {
 		if p[word] != 0 {

@@ -2,10 +2,9 @@ package selection
 
 import "math/bits"
 
-// powerOfTwo draws two different instances and selects the one with fewer
-// requests in flight. It is nearly as even as the fewest of all, at a cost that
-// does not grow, and callers that do not know of each other do not all turn to
-// the same one.
+// powerOfTwo draws two different instances and selects the one with fewer requests
+// in flight. The load is nearly as even as with minLoad, at a constant cost, and
+// independent callers do not all select the same instance.
 type powerOfTwo struct{ random Source }
 
 func (m powerOfTwo) Select(from *Set, _ string) *Instance {
@@ -19,7 +18,7 @@ func (m powerOfTwo) Select(from *Set, _ string) *Instance {
 	return from.At(first + (second-first)&mask(from.At(second).load()-from.At(first).load()))
 }
 
-// mask is all ones for a number below zero and zero for any other. No processor
-// can predict a branch that chance decides, and to guess wrong costs more than
-// all the rest of a draw.
+// mask is all ones for a negative number and zero for any other. It replaces a
+// branch: a processor cannot predict a random branch, and a misprediction costs
+// more than the rest of a draw.
 func mask(n int) int { return n >> (bits.UintSize - 1) }

@@ -1,6 +1,6 @@
 package selection
 
-// uniform selects any instance, each as likely as the others.
+// uniform selects any instance with equal probability.
 type uniform struct{ random Source }
 
 func (m uniform) Select(from *Set, _ string) *Instance {

@@ -1,8 +1,8 @@
 package selection
 
-// roundRobin selects the instances in turn. It remembers where it was by the
-// place of an instance and not by a position, so that instances that come and
-// go leave the turn of the others alone.
+// roundRobin selects the instances in turn. It remembers the index and ID of the
+// last instance instead of a position, so that added or removed instances do not
+// change the turn of the others.
 type roundRobin struct {
 	index int
 	id    string

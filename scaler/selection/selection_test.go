@@ -23,8 +23,8 @@ var modes = []scaler.SelectionMode{
 
 func seeded() selection.Source { return rand.New(rand.NewPCG(1, 2)) }
 
-// distribution is how likely each instance is to be selected, exactly: "a 1/3,
-// b 2/3", or the error.
+// distribution is the exact probability of each instance: "a 1/3, b 2/3", or the
+// error.
 func distribution(t *testing.T, mode scaler.SelectionMode, build func(*selection.Pool)) string {
 	t.Helper()
 	likely := map[string]*big.Rat{}
@@ -64,10 +64,10 @@ func add(p *selection.Pool, id string, index, inFlight int) {
 	p.SetReady(id, true)
 }
 
-// Every mode over the same pools. The key is user-21, which hash sends to b, or
-// else to c, or else to a.
+// Every mode with the same pools. The key is user-21, for which hash prefers b, then
+// c, then a.
 func TestModes(t *testing.T) {
-	const several = "service_selection_mode exact needs just one instance, and "
+	const several = "service_selection_mode exact needs exactly one instance, and "
 	const three = several + "3 are ready: a, b, c"
 	full, empty := selection.ErrFull.Error(), selection.ErrEmpty.Error()
 
@@ -267,8 +267,8 @@ func TestRoundRobinGoesOnWhileInstancesComeAndGo(t *testing.T) {
 	turn("a2", "b", "c", "d", "a2")
 }
 
-// An instance that has just started is offered as many requests as the others
-// have, and not all of them.
+// An instance that has just started gets as many requests as the others have, and
+// not all of them.
 func TestAFreshInstanceIsNotStampeded(t *testing.T) {
 	build := func(p *selection.Pool) {
 		for index := range 10 {
@@ -316,8 +316,8 @@ var allocations = []string{
 	"5c8e1d7a-3b64-4e0f-a1c9-7e2f4b6d8a03", "9a2b3c4d-5e6f-4a7b-8c9d-0e1f2a3b4c04", "e7d6c5b4-a392-4817-b6f5-d4e3c2b1a005",
 }
 
-// Gateways that know the same instances agree, whatever they learned first, and
-// go on agreeing from one version to the next.
+// Gateways that know the same instances agree, in whatever order they found them, and
+// across versions.
 func TestHashAgreesBetweenGateways(t *testing.T) {
 	want := map[string]string{
 		"10.0.0.1": "5c8e1d7a-3b64-4e0f-a1c9-7e2f4b6d8a03",

@@ -19,10 +19,10 @@ func BenchmarkYear(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			p := policy(b, "min_instances", "0", "price_per_instance_second", "0.000059")
-			trace := shape(b, c.shape, year)
+			tr := shape(b, c.shape, year)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := simulate.Run(p, trace, simulate.Options{StartDelay: 5 * time.Second}); err != nil {
+				if _, err := simulate.Run(p, tr, simulate.Options{StartDelay: 5 * time.Second}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -32,15 +32,15 @@ func BenchmarkYear(b *testing.B) {
 	}
 }
 
-// What a run takes from the heap is for its actions, not for its steps.
+// A run allocates for its actions, and not for its steps.
 func TestStepsDoNotAllocate(t *testing.T) {
 	p := policy(t, "min_instances", "0")
 	for _, load := range []string{"constant:0", "constant:80"} {
 		allocations := func(length time.Duration) float64 {
-			trace := shape(t, load, length)
-			return testing.AllocsPerRun(3, func() { run(t, p, trace, simulate.Options{}) })
+			tr := shape(t, load, length)
+			return testing.AllocsPerRun(3, func() { run(t, p, tr, simulate.Options{}) })
 		}
-		// The runtime allocates now and then, too.
+		// The runtime sometimes allocates, too.
 		if day, month := allocations(24*time.Hour), allocations(30*24*time.Hour); month > 2*day {
 			t.Errorf("%s: %v allocations in a day, %v in a month", load, day, month)
 		}

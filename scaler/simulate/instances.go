@@ -2,14 +2,14 @@ package simulate
 
 import "time"
 
-// instances are those that were asked for: some ready, some starting. Nomad
-// stops the highest index first, and that is the newest instance.
+// instances are the desired instances, of which some are ready and the others are
+// starting. Nomad stops the highest index first, which is the newest instance.
 type instances struct {
 	desired, starting int
-	batches           []batch // those starting, oldest first
+	batches           []batch // the starting instances, oldest first
 }
 
-// batch is instances that were asked for at once.
+// batch is instances that one action asked for.
 type batch struct {
 	readyAt time.Duration
 	count   int
@@ -17,7 +17,7 @@ type batch struct {
 
 func (i *instances) ready() int { return i.desired - i.starting }
 
-// scale changes how many are asked for. What is new is ready at that time.
+// scale changes the desired count. New instances are ready at readyAt.
 func (i *instances) scale(count int, readyAt time.Duration) {
 	if added := count - i.desired; added > 0 {
 		i.batches = append(i.batches, batch{readyAt, added})
@@ -36,7 +36,7 @@ func (i *instances) scale(count int, readyAt time.Duration) {
 	i.desired = count
 }
 
-// nextReady is when the next of those starting is ready.
+// nextReady is when the next starting instance is ready.
 func (i *instances) nextReady() time.Duration {
 	if len(i.batches) == 0 {
 		return never
@@ -44,7 +44,7 @@ func (i *instances) nextReady() time.Duration {
 	return i.batches[0].readyAt
 }
 
-// advance makes those ready whose time has come.
+// advance makes the instances ready that were to be ready by now.
 func (i *instances) advance(now time.Duration) {
 	for len(i.batches) > 0 && i.batches[0].readyAt <= now {
 		i.starting -= i.batches[0].count

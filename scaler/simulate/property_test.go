@@ -12,10 +12,11 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate/trace"
 )
 
 // trial draws a policy, a trace and options, all in whole seconds.
-func trial(t *rapid.T) (scaler.Policy, simulate.Trace, simulate.Options) {
+func trial(t *rapid.T) (scaler.Policy, trace.Trace, simulate.Options) {
 	within := func(name string, least, most int) int { return rapid.IntRange(least, most).Draw(t, name) }
 	text := func(name string, least, most int) string { return strconv.Itoa(within(name, least, most)) }
 	metric := rapid.SampledFrom([]scaler.Metric{scaler.RequestsPerMinute, scaler.Concurrency, scaler.Custom}).Draw(t, "metric")
@@ -33,26 +34,26 @@ func trial(t *rapid.T) (scaler.Policy, simulate.Trace, simulate.Options) {
 		rapid.Map(rapid.IntRange(0, 12), func(n int) float64 { return 8 * float64(n) }),
 		rapid.Just(math.NaN()),
 	)
-	trace := simulate.Trace{Linear: rapid.Bool().Draw(t, "linear")}
+	tr := trace.Trace{Linear: rapid.Bool().Draw(t, "linear")}
 	at := after(0)
 	for range within("points", 1, 30) {
-		trace.Points = append(trace.Points, scaler.Sample{Time: at, Value: load.Draw(t, "load")})
+		tr.Points = append(tr.Points, scaler.Sample{Time: at, Value: load.Draw(t, "load")})
 		at = at.Add(time.Duration(within("gap", 1, 150)) * time.Second)
 	}
-	trace.End = at
-	return p, trace, simulate.Options{
+	tr.End = at
+	return p, tr, simulate.Options{
 		Step:           time.Duration(within("step", 1, 90)) * time.Second,
 		StartDelay:     time.Duration(within("start delay", 0, 40)) * time.Second,
 		WithoutGateway: rapid.Bool().Draw(t, "without gateway"),
 	}
 }
 
-// What is true of every decision is true of the actions: bounds, cooldowns,
-// steps, and that each goes on from the one before it.
+// The actions keep the bounds, cooldowns and steps as every decision does, and each
+// starts from the count of the one before it.
 func TestActionsKeepTheRules(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p, trace, o := trial(t)
-		r := run(t, p, trace, o)
+		p, tr, o := trial(t)
+		r := run(t, p, tr, o)
 		count := p.MinInstances
 		var lastUp, lastChange time.Time
 		waited := func(a simulate.Action, since time.Time, cooldown time.Duration) bool {
@@ -91,13 +92,13 @@ func TestActionsKeepTheRules(t *testing.T) {
 	})
 }
 
-// Instances are neither lost nor made up: what is paid for is the sum of the
-// counts, and of the lives of the instances that the actions tell of, the newest
-// of which end first; and those are ready that have lived through the delay.
+// No instance is lost or invented. What is paid for is the integral of the counts, and
+// the sum of the lives of the instances that the actions start and stop, the newest
+// first. The instances that have lived longer than the start delay are ready.
 func TestInstancesAreConserved(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p, trace, o := trial(t)
-		r := run(t, p, trace, o)
+		p, tr, o := trial(t)
+		r := run(t, p, tr, o)
 
 		var integral float64
 		for i, c := range r.Counts {
@@ -152,14 +153,14 @@ func TestInstancesAreConserved(t *testing.T) {
 	})
 }
 
-// A load that does not change moves the count one way, and then no more.
+// A constant load changes the count in one direction, and then no longer.
 func TestConstantLoadNeverFlaps(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p, trace, o := trial(t)
-		trace.Points = trace.Points[:1]
-		trace.Points[0].Value = rapid.OneOf(rapid.Just(0.0), rapid.Float64Range(0, 150)).Draw(t, "constant load")
-		trace.End = after(2 * time.Hour)
-		r := run(t, p, trace, o)
+		p, tr, o := trial(t)
+		tr.Points = tr.Points[:1]
+		tr.Points[0].Value = rapid.OneOf(rapid.Just(0.0), rapid.Float64Range(0, 150)).Draw(t, "constant load")
+		tr.End = after(2 * time.Hour)
+		r := run(t, p, tr, o)
 		for _, a := range r.Actions {
 			if (a.To > a.From) != (r.Actions[0].To > r.Actions[0].From) {
 				t.Fatalf("%+v after %+v", a, r.Actions[0])
@@ -172,29 +173,29 @@ func TestConstantLoadNeverFlaps(t *testing.T) {
 	})
 }
 
-// The simulation leaves out of the series what can change no decision, and jumps
-// from one instant at which something can happen to the next. This one shows the
-// decision function everything, and looks at every second.
+// The simulation leaves out samples that cannot change a decision, and jumps from one
+// instant at which something can change to the next. This one passes every sample to
+// the decision function, and stops at every second.
 func TestAgreesWithASimulationThatLeavesNothingOut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p, trace, o := trial(t)
-		r := run(t, p, trace, o)
+		p, tr, o := trial(t)
+		r := run(t, p, tr, o)
 
 		obs := scaler.Observation{Desired: p.MinInstances}
 		var want []simulate.Action
 		gateway := !o.WithoutGateway && p.Metric != scaler.Custom
-		var grow time.Time
+		var retry time.Time
 		decide := func(series []scaler.Sample) {
 			shown := obs
 			shown.Series = series
 			d := scaler.Decide(p, shown)
-			grow = time.Time{}
+			retry = time.Time{}
 			switch {
 			case !gateway:
 			case d.Wait > 0 && d.Goal > d.Desired:
-				grow = obs.Now.Add(d.Wait)
+				retry = obs.Now.Add(d.Wait)
 			case d.Direction == scaler.Up && d.Count < d.Goal:
-				grow = obs.Now.Add(time.Second)
+				retry = obs.Now.Add(time.Second)
 			}
 			if d.Direction == scaler.None {
 				return
@@ -205,14 +206,14 @@ func TestAgreesWithASimulationThatLeavesNothingOut(t *testing.T) {
 				obs.LastUp = obs.Now
 			}
 		}
-		for obs.Now = trace.Start(); obs.Now.Before(trace.End); obs.Now = obs.Now.Add(time.Second) {
-			point := slices.ContainsFunc(trace.Points, func(s scaler.Sample) bool { return s.Time.Equal(obs.Now) })
-			evaluated := obs.Now.Sub(trace.Start())%o.Step == 0
-			grown := grow.Equal(obs.Now)
-			if !point && !evaluated && !grown {
+		for obs.Now = tr.Start(); obs.Now.Before(tr.End); obs.Now = obs.Now.Add(time.Second) {
+			point := slices.ContainsFunc(tr.Points, func(s scaler.Sample) bool { return s.Time.Equal(obs.Now) })
+			evaluated := obs.Now.Sub(tr.Start())%o.Step == 0
+			retried := retry.Equal(obs.Now)
+			if !point && !evaluated && !retried {
 				continue
 			}
-			load := loadAt(trace, obs.Now)
+			load := loadAt(tr, obs.Now)
 			obs.Series = append(obs.Series, scaler.Sample{Time: obs.Now, Value: load})
 			switch {
 			case evaluated:
@@ -227,15 +228,15 @@ func TestAgreesWithASimulationThatLeavesNothingOut(t *testing.T) {
 	})
 }
 
-func loadAt(trace simulate.Trace, at time.Time) float64 {
-	i := len(trace.Points) - 1
-	for trace.Points[i].Time.After(at) {
+func loadAt(tr trace.Trace, at time.Time) float64 {
+	i := len(tr.Points) - 1
+	for tr.Points[i].Time.After(at) {
 		i--
 	}
-	from := trace.Points[i]
-	if !trace.Linear || i == len(trace.Points)-1 || from.Time.Equal(at) {
+	from := tr.Points[i]
+	if !tr.Linear || i == len(tr.Points)-1 || from.Time.Equal(at) {
 		return from.Value
 	}
-	to := trace.Points[i+1]
+	to := tr.Points[i+1]
 	return from.Value + at.Sub(from.Time).Seconds()/to.Time.Sub(from.Time).Seconds()*(to.Value-from.Value)
 }

@@ -11,12 +11,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate/trace"
 )
 
 // after is a time of a trace without a date.
 func after(d time.Duration) time.Time { return time.Unix(0, 0).UTC().Add(d) }
 
-// moves are the actions in short.
+// moves are the actions in a short form.
 func moves(r simulate.Result) []string {
 	var all []string
 	for _, a := range r.Actions {
@@ -67,7 +68,7 @@ func TestModalExample(t *testing.T) {
 			expect(t, "count at the very second of the first request", counted(r, after(time.Minute)).Desired, want[1])
 			expect(t, "nothing is ready before", counted(r, after(64*time.Second-1)).Ready, 0)
 			expect(t, "cold starts", r.ColdStarts, 1)
-			expect(t, "time of waiting for the first instance", r.ColdTime, 4*time.Second)
+			expect(t, "time waiting for the first instance", r.ColdTime, 4*time.Second)
 			expect(t, "requests that waited", r.ColdRequests, 1.0)
 			if r.Cost != r.InstanceSeconds*0.000059 || r.Cost == 0 {
 				t.Errorf("%v instance-seconds cost %v", r.InstanceSeconds, r.Cost)
@@ -99,24 +100,24 @@ func TestHyphaQuickStart(t *testing.T) {
 
 func TestTheGatewayDecidesBetweenEvaluations(t *testing.T) {
 	p := policy(t, "min_instances", "0", "scale_up_cooldown", "25s")
-	trace := shape(t, "steps:0@0s,60@13s,550@17s,700@21s", time.Minute)
-	expect(t, "with it", moves(run(t, p, trace, simulate.Options{})), []string{
+	tr := shape(t, "steps:0@0s,60@13s,550@17s,700@21s", time.Minute)
+	expect(t, "with it", moves(run(t, p, tr, simulate.Options{})), []string{
 		"13s 0 to 1 activate",
 		"17s 1 to 2 up",
 		"42s 2 to 3 up", // as soon as the cooldown is over
 	})
-	expect(t, "without it", moves(run(t, p, trace, simulate.Options{WithoutGateway: true})), []string{
+	expect(t, "without it", moves(run(t, p, tr, simulate.Options{WithoutGateway: true})), []string{
 		"20s 0 to 7 activate",
 		"30s 7 to 8 up",
 	})
 	custom := policy(t, "min_instances", "0", "metric", "custom", "target_per_instance", "100")
-	expect(t, "of a custom metric it knows nothing", moves(run(t, custom, trace, simulate.Options{})), []string{
+	expect(t, "of a custom metric it knows nothing", moves(run(t, custom, tr, simulate.Options{})), []string{
 		"20s 0 to 7 activate",
 		"30s 7 to 8 up",
 	})
 }
 
-// Without a cooldown the gateway goes on by its step every second.
+// Without a cooldown the gateway scales up by its step every second.
 func TestTheGatewayGrowsStepByStep(t *testing.T) {
 	p := policy(t, "scale_up_cooldown", "0", "scale_up_step", "2")
 	r := run(t, p, shape(t, "steps:10@0s,500@13s", time.Minute), simulate.Options{})
@@ -125,15 +126,15 @@ func TestTheGatewayGrowsStepByStep(t *testing.T) {
 
 func TestStartDelay(t *testing.T) {
 	p := policy(t, "min_instances", "1", "scale_up_step", "0", "scale_up_cooldown", "0", "scale_down_step", "0", "scale_down_cooldown", "20s")
-	trace := shape(t, "steps:10@0s,450@1m,100@2m,450@3m,10@3m20s", 5*time.Minute)
-	r := run(t, p, trace, simulate.Options{StartDelay: 30 * time.Second})
+	tr := shape(t, "steps:10@0s,450@1m,100@2m,450@3m,10@3m20s", 5*time.Minute)
+	r := run(t, p, tr, simulate.Options{StartDelay: 30 * time.Second})
 	expect(t, "counts", r.Counts, []simulate.Count{
 		{Time: after(0), Desired: 1, Ready: 1},
 		{Time: after(60 * time.Second), Desired: 5, Ready: 1},
 		{Time: after(90 * time.Second), Desired: 5, Ready: 5},
 		{Time: after(120 * time.Second), Desired: 2, Ready: 2},
 		{Time: after(180 * time.Second), Desired: 5, Ready: 2},
-		// Those that are starting have the highest indexes: they go first.
+		// The starting instances have the highest indexes, so they stop first.
 		{Time: after(200 * time.Second), Desired: 1, Ready: 1},
 	})
 	// 450 a minute is above the target of 1 ready instance, and of 2.
@@ -144,26 +145,26 @@ func TestStartDelay(t *testing.T) {
 
 func TestColdStarts(t *testing.T) {
 	p := policy(t, "min_instances", "0", "stop_after_inactive", "60s")
-	trace := shape(t, "steps:0@0s,120@35s,0@2m,30@4m,0@5m", 10*time.Minute)
-	r := run(t, p, trace, simulate.Options{StartDelay: 6 * time.Second, WithoutGateway: true})
+	tr := shape(t, "steps:0@0s,120@35s,0@2m,30@4m,0@5m", 10*time.Minute)
+	r := run(t, p, tr, simulate.Options{StartDelay: 6 * time.Second, WithoutGateway: true})
 	expect(t, "actions", moves(r), []string{
 		"40s 0 to 2 activate", "3m 2 to 0 inactive",
 		"4m 0 to 1 activate", "6m 1 to 0 inactive",
 	})
 	expect(t, "cold starts", r.ColdStarts, 2)
-	expect(t, "time of waiting", r.ColdTime, (5+6+6)*time.Second)
+	expect(t, "time waiting", r.ColdTime, (5+6+6)*time.Second)
 	// 11 seconds of 2 a second, and 6 seconds of one in two.
 	expect(t, "requests that waited", r.ColdRequests, 22.0+3)
 }
 
-// Where the load is not known, nothing happens, and nothing is made of it.
+// While the load is not known, nothing happens, and no figure counts it.
 func TestUnknownLoad(t *testing.T) {
 	p := policy(t, "min_instances", "0", "stop_after_inactive", "60s")
-	trace, err := simulate.ParseCSV([]byte("time,requests_per_minute\n0s,90\n60s,\n600s,0\n900s,0\n"))
+	tr, err := trace.ParseCSV([]byte("time,requests_per_minute\n0s,90\n60s,\n600s,0\n900s,0\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := run(t, p, trace, simulate.Options{})
+	r := run(t, p, tr, simulate.Options{})
 	expect(t, "actions", moves(r), []string{"0s 0 to 1 activate", "11m 1 to 0 inactive"})
 	expect(t, "unknown", r.LoadUnknown, 9*time.Minute)
 	expect(t, "mean load", r.MeanLoad, 90.0*60/660)
@@ -184,7 +185,7 @@ func TestFigures(t *testing.T) {
 	expect(t, "counts", r.Counts, []simulate.Count{{Time: after(0), Desired: 2, Ready: 2}})
 }
 
-// A load that just fills the instances to the threshold is not above it.
+// A load that is exactly at the threshold is not above it.
 func TestExactlyAtTheThresholdIsNotAbove(t *testing.T) {
 	p := policy(t, "min_instances", "3", "target_requests_per_instance", "10")
 	r := run(t, p, shape(t, "constant:27", time.Minute), simulate.Options{})
@@ -193,28 +194,28 @@ func TestExactlyAtTheThresholdIsNotAbove(t *testing.T) {
 }
 
 func TestLinearLoad(t *testing.T) {
-	trace, err := simulate.ParseCSV([]byte("time,load\n0s,0\n100s,100\n"))
+	tr, err := trace.ParseCSV([]byte("time,load\n0s,0\n100s,100\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	trace.Linear = true
+	tr.Linear = true
 	p := policy(t, "min_instances", "1", "max_instances", "1")
-	r := run(t, p, trace, simulate.Options{To: after(100 * time.Second)})
+	r := run(t, p, tr, simulate.Options{To: after(100 * time.Second)})
 	if math.Abs(r.MeanLoad-50) > 1e-9 || r.PeakLoad != 100 {
 		t.Errorf("mean %v and peak %v, want 50 and 100", r.MeanLoad, r.PeakLoad)
 	}
 	expect(t, "above the threshold", r.AboveThreshold, 10*time.Second)
 }
 
-// What is before the window counts for how it begins and for nothing else.
+// The time before the window determines its first count, and nothing else.
 func TestWindow(t *testing.T) {
 	p := policy(t, "min_instances", "0", "price_per_instance_second", "1")
-	trace := shape(t, "sine:0..900/2h", 6*time.Hour)
-	whole := run(t, p, trace, simulate.Options{StartDelay: 7 * time.Second})
+	tr := shape(t, "sine:0..900/2h", 6*time.Hour)
+	whole := run(t, p, tr, simulate.Options{StartDelay: 7 * time.Second})
 	from, to := after(2*time.Hour+13*time.Second), after(4*time.Hour+17*time.Minute)
-	part := run(t, p, trace, simulate.Options{StartDelay: 7 * time.Second, From: from, To: to})
-	before := run(t, p, trace, simulate.Options{StartDelay: 7 * time.Second, To: from})
-	rest := run(t, p, trace, simulate.Options{StartDelay: 7 * time.Second, From: to})
+	part := run(t, p, tr, simulate.Options{StartDelay: 7 * time.Second, From: from, To: to})
+	before := run(t, p, tr, simulate.Options{StartDelay: 7 * time.Second, To: from})
+	rest := run(t, p, tr, simulate.Options{StartDelay: 7 * time.Second, From: to})
 
 	var actions []simulate.Action
 	for _, a := range whole.Actions {
@@ -238,8 +239,8 @@ func TestWindow(t *testing.T) {
 
 func TestSameInputSameOutput(t *testing.T) {
 	p := policy(t, "min_instances", "0", "price_per_instance_second", "0.000059")
-	trace := shape(t, "business-day", 48*time.Hour)
-	a, b := run(t, p, trace, simulate.Options{StartDelay: 5 * time.Second}), run(t, p, trace, simulate.Options{StartDelay: 5 * time.Second})
+	tr := shape(t, "business-day", 48*time.Hour)
+	a, b := run(t, p, tr, simulate.Options{StartDelay: 5 * time.Second}), run(t, p, tr, simulate.Options{StartDelay: 5 * time.Second})
 	if !reflect.DeepEqual(a, b) {
 		t.Error("two runs differ")
 	}
@@ -258,25 +259,25 @@ func TestSameInputSameOutput(t *testing.T) {
 
 func TestRunRefuses(t *testing.T) {
 	p := policy(t)
-	trace := shape(t, "constant:1", time.Hour)
-	dated, err := simulate.ParseCSV([]byte("time,concurrency\n2026-11-22T00:00:00Z,1\n2026-11-23T00:00:00Z,1\n"))
+	tr := shape(t, "constant:1", time.Hour)
+	dated, err := trace.ParseCSV([]byte("time,concurrency\n2026-11-22T00:00:00Z,1\n2026-11-23T00:00:00Z,1\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
 		name    string
-		trace   simulate.Trace
+		trace   trace.Trace
 		options simulate.Options
 		want    string
 	}{
-		{"no points", simulate.Trace{}, simulate.Options{}, "the trace has no points"},
+		{"no points", trace.Trace{}, simulate.Options{}, "the trace has no points"},
 		{"another metric", dated, simulate.Options{}, "the load is in concurrency, and the policy's metric is requests_per_minute: they must be the same"},
-		{"step", trace, simulate.Options{Step: -1}, `step = "-1ns": must be above 0, and at most 100 years`},
-		{"short step", trace, simulate.Options{Step: time.Microsecond}, `step = "1µs": must be longer: there are more than 40000000 of it in the trace`},
-		{"start delay", trace, simulate.Options{StartDelay: -time.Second}, `start delay = "-1s": must be 0 or more, and at most 100 years`},
-		{"from", trace, simulate.Options{From: after(-time.Second)}, `from = "-1s": must be from 0s on, the start of the trace, and before 1h`},
-		{"from and to", trace, simulate.Options{From: after(time.Minute), To: after(time.Minute)}, `from = "1m": must be from 0s on, the start of the trace, and before 1m`},
-		{"to", trace, simulate.Options{To: after(2 * time.Hour)}, `to = "2h": must be at most 1h, the end of the trace`},
+		{"step", tr, simulate.Options{Step: -1}, `step = "-1ns": must be above 0, and at most 100 years`},
+		{"short step", tr, simulate.Options{Step: time.Microsecond}, `step = "1µs": must be longer: the trace has more than 40000000 steps`},
+		{"start delay", tr, simulate.Options{StartDelay: -time.Second}, `start delay = "-1s": must be 0 or more, and at most 100 years`},
+		{"from", tr, simulate.Options{From: after(-time.Second)}, `from = "-1s": must be at least 0s, the start of the trace, and before 1h`},
+		{"from and to", tr, simulate.Options{From: after(time.Minute), To: after(time.Minute)}, `from = "1m": must be at least 0s, the start of the trace, and before 1m`},
+		{"to", tr, simulate.Options{To: after(2 * time.Hour)}, `to = "2h": must be at most 1h, the end of the trace`},
 	} {
 		if _, err := simulate.Run(p, c.trace, c.options); err == nil || err.Error() != c.want {
 			t.Errorf("%s: error %v, want %s", c.name, err, c.want)
@@ -284,7 +285,7 @@ func TestRunRefuses(t *testing.T) {
 	}
 }
 
-// A policy that is disabled keeps its count.
+// A disabled policy keeps its count.
 func TestDisabled(t *testing.T) {
 	p := policy(t, "min_instances", "2")
 	p.Enabled = false
@@ -300,10 +301,9 @@ func TestExtremesStayFinite(t *testing.T) {
 		"scale_up_cooldown", "2562047h", "scale_down_cooldown", "2562047h", "stop_after_inactive", "2562047h",
 		"price_per_instance_second", "1e300",
 	)
-	trace := shape(t, "sine:0..1e15/1h", 24*time.Hour)
-	r := run(t, p, trace, simulate.Options{StartDelay: 100 * 365 * 24 * time.Hour})
+	tr := shape(t, "sine:0..1e15/1h", 24*time.Hour)
+	r := run(t, p, tr, simulate.Options{StartDelay: 100 * 365 * 24 * time.Hour})
 	if text, err := json.Marshal(r); err != nil || !json.Valid(text) {
 		t.Errorf("JSON %s: %v", text, err)
 	}
-	wellFormed(t, simulate.Chart("", "", trace, simulate.Trial{Result: r}))
 }

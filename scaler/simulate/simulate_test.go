@@ -6,6 +6,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate/trace"
 )
 
 // policy is the default policy with keys and values changed.
@@ -22,25 +23,25 @@ func policy(t fataler, changes ...string) scaler.Policy {
 	return p
 }
 
-func shape(t testing.TB, text string, length time.Duration) simulate.Trace {
+func shape(t testing.TB, text string, length time.Duration) trace.Trace {
 	t.Helper()
-	trace, err := simulate.ParseShape(text, length)
+	tr, err := trace.ParseShape(text, length)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return trace
+	return tr
 }
 
-func run(t fataler, p scaler.Policy, trace simulate.Trace, o simulate.Options) simulate.Result {
+func run(t fataler, p scaler.Policy, tr trace.Trace, o simulate.Options) simulate.Result {
 	t.Helper()
-	r, err := simulate.Run(p, trace, o)
+	r, err := simulate.Run(p, tr, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-// fataler is what a test has in common with a property of one.
+// fataler is what *testing.T and *rapid.T have in common.
 type fataler interface {
 	Helper()
 	Fatal(args ...any)

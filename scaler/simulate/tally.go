@@ -7,43 +7,44 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
-// tally adds up what a result tells of, from its start on.
+// tally adds up what the means and the cold starts of a result need.
 type tally struct {
-	known, ready time.Duration // how long the load was known, and an instance ready meanwhile
+	known, ready time.Duration // how long the load was known, and how long an instance was ready meanwhile
 	loadSeconds  float64
 	busySeconds  float64 // utilisation × seconds
 
-	cold    bool    // load waits for an instance
-	waiting float64 // how many requests do
+	cold    bool    // load waits for a first instance
+	waiting float64 // how many requests wait
 }
 
-// hair is what rounding may add to a load that just fills the instances.
-const hair = 1 + 1e-9
+// epsilon is the relative error that rounding may add to a load that exactly fills
+// the instances.
+const epsilon = 1e-9
 
-// arrive notes whether load meets no ready instance, before anything is decided.
-func (t *tally) arrive(r *Result, load float64, i *instances) {
+// observe checks, before any decision, whether the load finds a ready instance.
+func (t *tally) observe(r *Result, load float64, i *instances) {
 	waits := load > 0 && i.ready() == 0
 	switch {
 	case waits && !t.cold:
 		r.ColdStarts++
 		t.cold, t.waiting = true, 0
 	case !waits && t.cold:
-		t.serve(r)
+		t.endColdStart(r)
 	}
 	if waits && r.Policy.Metric == scaler.Concurrency {
 		t.waiting = max(t.waiting, load)
 	}
 }
 
-// serve ends the wait for an instance.
-func (t *tally) serve(r *Result) {
+// endColdStart ends the wait for a first instance.
+func (t *tally) endColdStart(r *Result) {
 	if r.Policy.Metric != scaler.Custom {
 		r.ColdRequests += max(1, math.Ceil(t.waiting))
 	}
 	t.cold = false
 }
 
-// add accounts for a time in which the load was that in the mean and at most.
+// add accounts for a time with a mean and a peak load.
 func (t *tally) add(r *Result, d time.Duration, load, peak float64, i *instances) {
 	seconds := d.Seconds()
 	r.InstanceSeconds += float64(i.desired) * seconds
@@ -66,18 +67,18 @@ func (t *tally) add(r *Result, d time.Duration, load, peak float64, i *instances
 			t.waiting += load / 60 * seconds
 		}
 	}
-	if load > capacity*r.Policy.ScaleUpThreshold*hair {
+	if load > capacity*r.Policy.ScaleUpThreshold*(1+epsilon) {
 		r.AboveThreshold += d
 	}
-	if load > capacity*hair {
+	if load > capacity*(1+epsilon) {
 		r.AboveTarget += d
 	}
 }
 
-// finish works out what only the whole time tells.
+// finish computes the figures that depend on the whole time.
 func (t *tally) finish(r *Result) {
 	if t.cold {
-		t.serve(r)
+		t.endColdStart(r)
 	}
 	r.MeanCount = r.InstanceSeconds / r.Length().Seconds()
 	r.Cost = r.InstanceSeconds * r.Policy.PricePerInstanceSecond

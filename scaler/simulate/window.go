@@ -7,28 +7,30 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
-// settleTime is how far back a decision to shrink an active app looks.
+// settleTime is how far back a decision to scale down an active app looks.
 const settleTime = time.Minute
 
-// window is the series that the decision function is shown. It leaves out the
-// samples that can change no decision, so that it stays short however long
-// stop_after_inactive is: of a run of zeros, those that others nearer than
-// [scaler.MaxGap] stand for; behind load, all that is older than a minute; and a
-// load that was not known once it is.
+// window is the series that the decision function sees. It leaves out the samples
+// that cannot change a decision, so that it stays short even if
+// stop_after_inactive is long:
+//   - a zero between two zeros that are at most [scaler.MaxGap] apart;
+//   - while there is load, everything older than settleTime;
+//   - an unknown load that a later sample follows.
 type window struct {
 	buffer []scaler.Sample
-	head   int           // the first sample of the buffer that counts
-	idle   time.Duration // how far back an app without load is looked at
+	head   int           // the index in buffer of the oldest sample of the series
+	idle   time.Duration // how far back a decision looks at an app without load
 }
 
 func newWindow(p scaler.Policy) window {
 	return window{idle: max(p.StopAfterInactive, settleTime)}
 }
 
-// series is what the decision function is shown. It is good until the next push.
+// series is what the decision function sees at an evaluation. It is valid until
+// the next push.
 func (w *window) series() []scaler.Sample { return w.buffer[w.head:] }
 
-// newest is the load now alone, which is what a gateway decides by.
+// newest is only the load now, by which a gateway decides.
 func (w *window) newest() []scaler.Sample { return w.buffer[len(w.buffer)-1:] }
 
 // push adds the load now.
@@ -52,14 +54,13 @@ func (w *window) push(s scaler.Sample) {
 	}
 }
 
-// redundant tells whether the sample between two others says nothing that they
-// do not.
+// redundant reports whether the sample between two others can be left out.
 func redundant(before, between, after scaler.Sample) bool {
 	return before.Value == 0 && between.Value == 0 && after.Value == 0 && after.Time.Sub(before.Time) <= scaler.MaxGap
 }
 
-// makeRoom moves the series to the front of its buffer when the buffer is full,
-// so that it grows to about twice the series and no more.
+// makeRoom moves the series to the front of a full buffer, so that the buffer grows
+// to about twice the length of the series and no further.
 func (w *window) makeRoom() {
 	if len(w.buffer) == cap(w.buffer) && w.head > len(w.buffer)/2 {
 		n := copy(w.buffer, w.buffer[w.head:])

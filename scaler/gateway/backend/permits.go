@@ -54,7 +54,7 @@ func (s *sharing) observeLocked(m *cluster.Membership) {
 	}
 	for i := range s.app.instances.All() {
 		if !quiet {
-			s.app.instances.Pool.SetElsewhere(i.Pooled(), remote.InFlight[i.ID])
+			s.app.instances.Pool.SetRemoteLoad(i.Pooled(), remote.InFlight[i.ID])
 			if limit := s.permits.Limit(); limit > 0 && i.InFlight()+remote.InFlight[i.ID] > limit {
 				s.permits.SetOverlap()
 				s.claimLocked()

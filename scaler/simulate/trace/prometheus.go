@@ -1,4 +1,4 @@
-package simulate
+package trace
 
 import (
 	"bytes"
@@ -25,10 +25,10 @@ type rangeResult struct {
 	} `json:"data"`
 }
 
-// ParsePrometheus reads the answer of Prometheus to a query of a range
-// (/api/v1/query_range), in the policy's metric. Several series are added up,
-// each where it has a value, as Prometheus' own sum does. Where there are none
-// for longer than the query's step the load is not known.
+// ParsePrometheus reads the answer of Prometheus to a range query
+// (/api/v1/query_range). The load is in the policy's metric. Several series are
+// added up where they have values, as Prometheus' own sum does. In a gap that is
+// longer than the query's step the load is not known.
 func ParsePrometheus(text []byte) (Trace, error) {
 	var answer rangeResult
 	if err := decodeAll(json.NewDecoder(bytes.NewReader(text)), &answer); err != nil {
@@ -36,15 +36,15 @@ func ParsePrometheus(text []byte) (Trace, error) {
 	}
 	switch {
 	case answer.Error != "":
-		return Trace{}, fmt.Errorf("prometheus has answered with an error: %s", answer.Error)
+		return Trace{}, fmt.Errorf("prometheus answered with an error: %s", answer.Error)
 	case answer.Status != "success":
-		return Trace{}, wrong("status", answer.Status, "success")
+		return Trace{}, invalid("status", answer.Status, "success")
 	case answer.Data.ResultType == "":
-		return Trace{}, wrong("data.resultType", "", "matrix, as /api/v1/query_range answers")
+		return Trace{}, invalid("data.resultType", "", "matrix, as /api/v1/query_range answers")
 	case answer.Data.ResultType != "matrix":
-		return Trace{}, wrong("data.resultType", answer.Data.ResultType, "matrix, as /api/v1/query_range answers")
+		return Trace{}, invalid("data.resultType", answer.Data.ResultType, "matrix, as /api/v1/query_range answers")
 	case len(answer.Data.Result) == 0:
-		return Trace{}, errors.New("the query has no result: there is no series")
+		return Trace{}, errors.New("the query has no result: it matches no series")
 	}
 	sum := make(map[time.Time]float64)
 	for i, series := range answer.Data.Result {
@@ -63,37 +63,37 @@ func ParsePrometheus(text []byte) (Trace, error) {
 	return newTrace("", markGaps(points))
 }
 
-// readValue reads a pair of Unix seconds and a number in a string.
+// readValue reads a pair: Unix seconds, and a load as a string.
 func readValue(pair []json.RawMessage) (scaler.Sample, error) {
 	if len(pair) != 2 {
 		return scaler.Sample{}, fmt.Errorf("it has %d elements: must be a time and a value", len(pair))
 	}
 	var seconds json.Number
 	if err := json.Unmarshal(pair[0], &seconds); err != nil {
-		return scaler.Sample{}, wrong("time", string(pair[0]), "a number of Unix seconds")
+		return scaler.Sample{}, invalid("time", string(pair[0]), "a number of Unix seconds")
 	}
 	n, err := seconds.Float64()
 	at, ok := unixTime(n)
 	if err != nil || !ok {
-		return scaler.Sample{}, wrong("time", seconds.String(), "a number of Unix seconds")
+		return scaler.Sample{}, invalid("time", seconds.String(), "a number of Unix seconds")
 	}
 	var text string
 	if err := json.Unmarshal(pair[1], &text); err != nil || text == "" {
-		return scaler.Sample{}, wrong("value", string(pair[1]), `a string with a number, such as "12.5"`)
+		return scaler.Sample{}, invalid("value", string(pair[1]), `a string with a number, such as "12.5"`)
 	}
 	if text == "+Inf" {
 		return scaler.Sample{Time: at, Value: math.NaN()}, nil
 	}
 	load, ok := parseLoad(text)
 	if !ok {
-		return scaler.Sample{}, wrong("value", text, `a number from 0 to 1e15, "NaN" or "+Inf"`)
+		return scaler.Sample{}, invalid("value", text, `a number from 0 to 1e15, "NaN" or "+Inf"`)
 	}
 	return scaler.Sample{Time: at, Value: load}, nil
 }
 
-// markGaps puts a load that is not known one step after each point that the next
-// one does not follow within a step and a half. The step is the least distance
-// of two points.
+// markGaps inserts an unknown load one step after each point whose successor is
+// more than one and a half steps later. The step is the shortest distance between
+// two points.
 func markGaps(points []scaler.Sample) []scaler.Sample {
 	step := time.Duration(math.MaxInt64)
 	for i := range points[:max(len(points)-1, 0)] {

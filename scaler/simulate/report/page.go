@@ -1,20 +1,23 @@
-package simulate
+package report
 
 import (
 	"html/template"
 	"io"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate/trace"
 )
 
-// maxPageActions is how many actions of a trial a page lists.
+// maxPageActions is the most actions of a trial that a page lists.
 const maxPageActions = 1000
 
-var page = template.Must(template.New("page").Parse(`<!doctype html>
+var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{.Title}}</title>
 <style>
-  body { font: 15px/1.5 system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif; color: #1f2933; background: #fff; max-width: 1200px; margin: 24px auto; padding: 0 16px; }
+  body { font: 15px/1.5 ` + fonts + `; color: #1f2933; background: #fff; }
+  body { max-width: 1200px; margin: 24px auto; padding: 0 16px; }
   svg { width: 100%; height: auto; }
   table { border-collapse: collapse; margin: 16px 0 32px; }
   th, td { text-align: left; padding: 4px 16px 4px 0; border-bottom: 1px solid #e4e7eb; vertical-align: top; }
@@ -29,16 +32,17 @@ var page = template.Must(template.New("page").Parse(`<!doctype html>
 {{range .Trials}}<h2>Actions of {{.Name}}</h2>
 {{if .Actions}}<table>
 <tr><th>time</th><th class="number">from</th><th class="number">to</th><th>rule</th><th>reason</th></tr>
-{{range .Actions}}<tr><td>{{.Time}}</td><td class="number">{{.From}}</td><td class="number">{{.To}}</td><td>{{.Rule}}</td><td>{{.Reason}}</td></tr>
+{{range .Actions}}<tr><td>{{.Time}}</td><td class="number">{{.From}}</td><td class="number">{{.To}}</td>
+<td>{{.Rule}}</td><td>{{.Reason}}</td></tr>
 {{end}}</table>
 {{if .More}}<p>… and {{.More}} more</p>
 {{end}}{{else}}<p>None.</p>
 {{end}}{{end}}</html>
 `))
 
-// WritePage writes the chart of one or two trials, their figures and their
-// actions as a page of HTML that needs nothing else. Its error is the writer's.
-func WritePage(w io.Writer, title, below string, t Trace, trials ...Trial) error {
+// Page writes the chart of one or two trials, their figures and their actions as a
+// self-contained page of HTML. Its error is the writer's.
+func Page(w io.Writer, title, subtitle string, t trace.Trace, trials ...Trial) error {
 	type row struct {
 		Name   string
 		Values []string
@@ -61,8 +65,8 @@ func WritePage(w io.Writer, title, below string, t Trace, trials ...Trial) error
 		Trials      []section
 	}{
 		Title: title,
-		// Chart escapes what it is given.
-		Chart:       template.HTML(Chart(title, below, t, trials...)),
+		// Chart escapes every text.
+		Chart:       template.HTML(Chart(title, subtitle, t, trials...)),
 		Differences: len(trials) > 1,
 	}
 	for _, r := range figureRows(trials) {
@@ -76,5 +80,5 @@ func WritePage(w io.Writer, title, below string, t Trace, trials ...Trial) error
 		}
 		data.Trials = append(data.Trials, s)
 	}
-	return page.Execute(w, data)
+	return pageTemplate.Execute(w, data)
 }

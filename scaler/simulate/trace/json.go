@@ -1,4 +1,4 @@
-package simulate
+package trace
 
 import (
 	"bytes"
@@ -9,9 +9,9 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
-// ParseJSON reads a trace that is a list of objects, each with a time and with
-// one of requests_per_minute, concurrency and load, the same in all. The time is
-// as in CSV, as a string or a number; a load of null is not known.
+// ParseJSON reads a trace that is a list of objects. Each has a time and the
+// same one of requests_per_minute, concurrency and load. The time is written as
+// in CSV, as a string or a number. A load of null is not known.
 func ParseJSON(text []byte) (Trace, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
@@ -30,14 +30,14 @@ func ParseJSON(text []byte) (Trace, error) {
 			return Trace{}, fmt.Errorf("entry %d: %w", i+1, err)
 		}
 		if i > 0 && !point.Time.After(points[i-1].Time) {
-			return Trace{}, fmt.Errorf("entry %d: %w", i+1, wrong("time", fmt.Sprint(entry["time"]), "after the one before it"))
+			return Trace{}, fmt.Errorf("entry %d: %w", i+1, invalid("time", fmt.Sprint(entry["time"]), "after the one before it"))
 		}
 		points[i] = point
 	}
 	return newTrace(metrics[name], points)
 }
 
-// loadKey is the name of the load in an entry; "" when there is none.
+// loadKey is the key of the load in an entry; "" when there is none.
 func loadKey(entry map[string]any) string {
 	for name := range metrics {
 		if _, ok := entry[name]; ok {
@@ -54,12 +54,12 @@ func readEntry(entry map[string]any, name string) (scaler.Sample, error) {
 			if name == "" {
 				allowed = "time, " + allowedMetrics
 			}
-			return scaler.Sample{}, wrong(key, fmt.Sprint(value), allowed)
+			return scaler.Sample{}, invalid(key, fmt.Sprint(value), allowed)
 		}
 	}
 	at, given := entry["time"]
 	if !given {
-		return scaler.Sample{}, wrong("time", "", allowedTime)
+		return scaler.Sample{}, invalid("time", "", allowedTime)
 	}
 	moment, err := ParseTime(fmt.Sprint(at))
 	if err != nil {
@@ -74,25 +74,25 @@ func readEntry(entry map[string]any, name string) (scaler.Sample, error) {
 		if load, ok := parseLoad(value.String()); ok {
 			return scaler.Sample{Time: moment, Value: load}, nil
 		}
-		return scaler.Sample{}, wrong(name, value.String(), allowedNumber)
+		return scaler.Sample{}, invalid(name, value.String(), allowedNumber)
 	default:
-		return scaler.Sample{}, wrong(name, fmt.Sprint(value), allowedNumber)
+		return scaler.Sample{}, invalid(name, fmt.Sprint(value), allowedNumber)
 	}
 	if name == "" {
 		name = anyMetric
 	}
-	return scaler.Sample{}, wrong(name, "", "given: "+allowedNumber)
+	return scaler.Sample{}, invalid(name, "", "given: "+allowedNumber)
 }
 
 const allowedNumber = "a number from 0 to 1e15, or null where the load is not known"
 
-// decodeAll reads one value and nothing after it.
+// decodeAll reads one value and refuses anything after it.
 func decodeAll(decoder *json.Decoder, into any) error {
 	if err := decoder.Decode(into); err != nil {
 		return err
 	}
 	if decoder.More() {
-		return fmt.Errorf("there is more after the end, at byte %d", decoder.InputOffset())
+		return fmt.Errorf("there is more text after the end, at byte %d", decoder.InputOffset())
 	}
 	return nil
 }

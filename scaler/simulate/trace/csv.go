@@ -1,4 +1,4 @@
-package simulate
+package trace
 
 import (
 	"bytes"
@@ -11,8 +11,10 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
-// ParseCSV reads a trace of two columns that a header names: time, and
-// requests_per_minute, concurrency or load. A line that begins with # is a
+const allowedLoad = "a number from 0 to 1e15, or nothing where the load is not known"
+
+// ParseCSV reads a trace of two columns. A header names them: time, and one of
+// requests_per_minute, concurrency and load. A line that begins with # is a
 // comment.
 func ParseCSV(text []byte) (Trace, error) {
 	r := csv.NewReader(bytes.NewReader(text))
@@ -22,7 +24,7 @@ func ParseCSV(text []byte) (Trace, error) {
 	r.ReuseRecord = true
 	header, err := r.Read()
 	if err != nil {
-		return Trace{}, plain(err)
+		return Trace{}, lineError(err)
 	}
 	time, metric, err := columns(header)
 	if err != nil {
@@ -36,7 +38,7 @@ func ParseCSV(text []byte) (Trace, error) {
 			break
 		}
 		if err != nil {
-			return Trace{}, plain(err)
+			return Trace{}, lineError(err)
 		}
 		line, _ := r.FieldPos(0)
 		at, err := ParseTime(strings.TrimSpace(record[time]))
@@ -46,17 +48,18 @@ func ParseCSV(text []byte) (Trace, error) {
 		value := strings.TrimSpace(record[1-time])
 		load, ok := parseLoad(value)
 		if !ok {
-			return Trace{}, fmt.Errorf("line %d: %w", line, wrong(name, value, allowedLoad))
+			return Trace{}, fmt.Errorf("line %d: %w", line, invalid(name, value, allowedLoad))
 		}
 		if n := len(points); n > 0 && !at.After(points[n-1].Time) {
-			return Trace{}, fmt.Errorf("line %d: %w", line, wrong("time", strings.TrimSpace(record[time]), "after the one before it"))
+			return Trace{}, fmt.Errorf("line %d: %w", line, invalid("time", strings.TrimSpace(record[time]), "after the one before it"))
 		}
 		points = append(points, scaler.Sample{Time: at, Value: load})
 	}
 	return newTrace(metric, points)
 }
 
-// columns says which of two columns is the time and what the other is.
+// columns returns which of the two columns is the time, and the metric of the
+// other.
 func columns(header []string) (time int, metric scaler.Metric, err error) {
 	if strings.TrimSpace(header[0]) != "time" {
 		time = 1
@@ -64,13 +67,13 @@ func columns(header []string) (time int, metric scaler.Metric, err error) {
 	name := strings.TrimSpace(header[1-time])
 	metric, ok := metrics[name]
 	if strings.TrimSpace(header[time]) != "time" || !ok {
-		return 0, "", fmt.Errorf("line 1: %w", wrong("header", strings.Join(header, ","), "time and "+allowedMetrics))
+		return 0, "", fmt.Errorf("line 1: %w", invalid("header", strings.Join(header, ","), "time and "+allowedMetrics))
 	}
 	return time, metric, nil
 }
 
-// plain says what is wrong with a line of CSV, and where.
-func plain(err error) error {
+// lineError is an error of the CSV reader in the form of the errors about values.
+func lineError(err error) error {
 	if errors.Is(err, io.EOF) {
 		return errors.New("the trace is empty")
 	}

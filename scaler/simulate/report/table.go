@@ -1,4 +1,6 @@
-package simulate
+// Package report shows what simulated policies would have done: as a table, as a
+// chart in SVG, and as a page of HTML.
+package report
 
 import (
 	"fmt"
@@ -6,11 +8,19 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate"
 )
 
-// WriteTable writes the figures and the first actions of one or two trials for
-// people. Its error is the writer's.
-func WriteTable(w io.Writer, actions int, trials ...Trial) error {
+// Trial is the result of a policy, with the policy's name for people.
+type Trial struct {
+	Name   string
+	Result simulate.Result
+}
+
+// Table writes the figures and the first actions of one or two trials as text.
+// Its error is the writer's.
+func Table(w io.Writer, actions int, trials ...Trial) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if len(trials) > 1 {
 		fmt.Fprintf(table, "\t%s\t%s\tdifference\n", trials[0].Name, trials[1].Name)
@@ -32,25 +42,27 @@ func WriteTable(w io.Writer, actions int, trials ...Trial) error {
 	return nil
 }
 
-// figureRows are the figures of one or two trials: the name, a value for each
-// and, of two, the difference. Those that say nothing of any are left out.
+// figureRows are the figures of one or two trials. Each row is a name, a value for
+// each trial and, with two trials, the difference. The cost and the unknown load
+// are left out if they are 0 in every trial.
 func figureRows(trials []Trial) [][]string {
+	first, last := trials[0].Result, trials[len(trials)-1].Result
+	against := last.Figures()
 	var rows [][]string
-	for _, pair := range Compare(trials[0].Result, trials[len(trials)-1].Result).Rows() {
-		f := pair.Policy
-		if slices.Contains([]string{"cost", "seconds_load_unknown"}, f.Key) && f.Value == 0 && pair.Against.Value == 0 {
+	for i, f := range first.Figures() {
+		if slices.Contains([]string{"cost", "seconds_load_unknown"}, f.Key) && f.Value == 0 && against[i].Value == 0 {
 			continue
 		}
-		row := []string{f.Name, f.String()}
+		row := []string{f.Name, figure(f, first.Length())}
 		if len(trials) > 1 {
-			row = append(row, pair.Against.String(), pair.Difference)
+			row = append(row, figure(against[i], last.Length()), difference(f, against[i]))
 		}
 		rows = append(rows, row)
 	}
 	return rows
 }
 
-func writeActions(w io.Writer, r Result, most int) error {
+func writeActions(w io.Writer, r simulate.Result, most int) error {
 	if len(r.Actions) == 0 {
 		_, err := fmt.Fprint(w, "\nno actions\n")
 		return err

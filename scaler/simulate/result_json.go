@@ -7,8 +7,8 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
-// MarshalJSON writes the result with the policy's document. Its times are
-// written as the trace counts them, and the figures that are times in seconds.
+// MarshalJSON writes the result with the policy's document. Times are written as
+// the trace counts them, and the figures that are times are in seconds.
 func (r Result) MarshalJSON() ([]byte, error) {
 	type count struct {
 		Time    string `json:"time"`
@@ -51,7 +51,7 @@ func (r Result) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// finite is nil for what JSON cannot hold.
+// finite is nil for a number that JSON cannot hold.
 func finite(n float64) *float64 {
 	if math.IsNaN(n) || math.IsInf(n, 0) {
 		return nil

@@ -1,4 +1,4 @@
-package simulate_test
+package report_test
 
 import (
 	"encoding/xml"
@@ -10,11 +10,40 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate/report"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate/trace"
 )
 
-// wellFormed reads a chart as XML, returns its texts and paths, and fails when a
-// path has something that is not a coordinate.
+// replay runs the default policy, with keys and values changed, on a shape of a
+// length or on a text of CSV.
+func replay(t testing.TB, load string, length time.Duration, o simulate.Options, changes ...string) (trace.Trace, simulate.Result) {
+	t.Helper()
+	document := scaler.Document{"namespace": "default", "job": "shop", "group": "web"}
+	for pair := range slices.Chunk(changes, 2) {
+		document[pair[0]] = pair[1]
+	}
+	p, invalidPolicy := scaler.Parse(document)
+	read := func() (trace.Trace, error) { return trace.ParseShape(load, length) }
+	if !trace.IsShape(load) {
+		read = func() (trace.Trace, error) { return trace.ParseCSV([]byte(load)) }
+	}
+	tr, invalidTrace := read()
+	if err := errors.Join(invalidPolicy, invalidTrace); err != nil {
+		t.Fatal(err)
+	}
+	r, err := simulate.Run(p, tr, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr, r
+}
+
+const year = 365 * 24 * time.Hour
+
+// wellFormed reads a chart as XML, returns its texts and paths, and fails if a path
+// has something that is not a coordinate.
 func wellFormed(t testing.TB, chart string) (texts, paths []string) {
 	t.Helper()
 	decoder := xml.NewDecoder(strings.NewReader(chart))
@@ -44,15 +73,13 @@ func wellFormed(t testing.TB, chart string) (texts, paths []string) {
 }
 
 func TestChart(t *testing.T) {
-	p := policy(t, "min_instances", "0", "price_per_instance_second", "0.000059", "buffer_instances", "1")
-	trace := shape(t, "steps:0@0s,150@5m,0@10m", 30*time.Minute)
-	r := run(t, p, trace, simulate.Options{StartDelay: 30 * time.Second})
-	chart := simulate.Chart("a <load> & more", "below", trace, simulate.Trial{Name: `a "policy"`, Result: r}, simulate.Trial{Name: "another", Result: r})
+	tr, r := replay(t, "steps:0@0s,150@5m,0@10m", 30*time.Minute, simulate.Options{StartDelay: 30 * time.Second}, "min_instances", "0", "price_per_instance_second", "0.000059", "buffer_instances", "1")
+	chart := report.Chart("a <load> & more", "below", tr, report.Trial{Name: `a "policy"`, Result: r}, report.Trial{Name: "another", Result: r})
 	texts, _ := wellFormed(t, chart)
 	all := strings.Join(texts, "\n")
 	for _, want := range []string{
 		"a <load> & more", "below", `a "policy"`, "another",
-		"instances asked for", "instances ready", "grows above (scale_up_threshold)", "shrinks below (scale_down_threshold)", "load",
+		"instances desired", "instances ready", "scales up above (scale_up_threshold)", "scales down below (scale_down_threshold)", "load",
 		"instances", "load, requests a minute", "time from the start", "10m", "1 cold start",
 	} {
 		if !strings.Contains(all, want) {
@@ -61,12 +88,10 @@ func TestChart(t *testing.T) {
 	}
 }
 
-// The line of the count is as high over the axis as the grid says: at 0 for half
-// of the time, then at 3.
+// The line of the count agrees with the axis: 0 for half of the time, then 3.
 func TestChartDrawsTheCount(t *testing.T) {
-	p := policy(t, "min_instances", "0", "buffer_instances", "1")
-	trace := shape(t, "steps:0@0s,150@15m", 30*time.Minute)
-	chart := simulate.Chart("", "", trace, simulate.Trial{Result: run(t, p, trace, simulate.Options{})})
+	tr, r := replay(t, "steps:0@0s,150@15m", 30*time.Minute, simulate.Options{}, "min_instances", "0", "buffer_instances", "1")
+	chart := report.Chart("", "", tr, report.Trial{Result: r})
 	_, paths := wellFormed(t, chart)
 	count := paths[slices.IndexFunc(paths, func(path string) bool { return strings.Count(path, "V") == 1 && strings.Count(path, "H") == 2 })]
 	var x0, y0, x1, y1, x2 float64
@@ -84,15 +109,13 @@ func TestChartDrawsTheCount(t *testing.T) {
 
 // A year of actions is drawn in parts, and stays small.
 func TestChartOfAYear(t *testing.T) {
-	p := policy(t, "min_instances", "0")
-	trace := shape(t, "sine:0..900/24h", year)
-	r := run(t, p, trace, simulate.Options{Step: time.Minute})
+	tr, r := replay(t, "sine:0..900/24h", year, simulate.Options{Step: time.Minute}, "min_instances", "0")
 	if len(r.Actions) < 1000 {
 		t.Fatalf("only %d actions", len(r.Actions))
 	}
-	chart := simulate.Chart("", "", trace, simulate.Trial{Result: r})
+	chart := report.Chart("", "", tr, report.Trial{Result: r})
 	texts, _ := wellFormed(t, chart)
-	if all := strings.Join(texts, "\n"); !strings.Contains(all, "instances asked for, the fewest to the most") || !strings.Contains(all, "days from the start") {
+	if all := strings.Join(texts, "\n"); !strings.Contains(all, "instances desired, lowest to highest") || !strings.Contains(all, "days from the start") {
 		t.Errorf("the chart says\n%s", all)
 	}
 	if len(chart) > 100_000 {
@@ -101,16 +124,14 @@ func TestChartOfAYear(t *testing.T) {
 }
 
 func TestChartSaysWhereTheLoadGoesBeyondIt(t *testing.T) {
-	p := policy(t, "max_instances", "2")
-	trace := shape(t, "constant:5000", time.Minute)
-	chart := simulate.Chart("", "", trace, simulate.Trial{Result: run(t, p, trace, simulate.Options{})})
-	if !strings.Contains(chart, "the load goes up to 5000") {
+	tr, r := replay(t, "constant:5000", time.Minute, simulate.Options{}, "max_instances", "2")
+	chart := report.Chart("", "", tr, report.Trial{Result: r})
+	if !strings.Contains(chart, "the load peaks at 5000") {
 		t.Error("the chart does not say so")
 	}
 }
 
 func TestChartLabelsTime(t *testing.T) {
-	p := policy(t)
 	for _, c := range []struct {
 		from, to string
 		want     []string
@@ -124,12 +145,12 @@ func TestChartLabelsTime(t *testing.T) {
 		{"0s", "10m", []string{"2m", "time from the start"}},
 		{"0s", "240h", []string{"3", "days from the start"}},
 	} {
-		trace, err := simulate.ParseCSV([]byte("time,load\n" + c.from + ",50\n" + c.to + ",50\n"))
+		to, err := trace.ParseTime(c.to)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := run(t, p, trace, simulate.Options{To: trace.Points[1].Time, Step: time.Minute})
-		texts, _ := wellFormed(t, simulate.Chart("", "", trace, simulate.Trial{Result: r}))
+		tr, r := replay(t, "time,load\n"+c.from+",50\n"+c.to+",50\n", 0, simulate.Options{To: to, Step: time.Minute})
+		texts, _ := wellFormed(t, report.Chart("", "", tr, report.Trial{Result: r}))
 		for _, want := range c.want {
 			found := false
 			for _, text := range texts {
@@ -142,20 +163,12 @@ func TestChartLabelsTime(t *testing.T) {
 	}
 }
 
-func TestPage(t *testing.T) {
-	p := policy(t, "min_instances", "0")
-	trace := shape(t, "steps:0@0s,150@5m,0@10m", 30*time.Minute)
-	r := run(t, p, trace, simulate.Options{})
-	var b strings.Builder
-	if err := simulate.WritePage(&b, "title", "below", trace, simulate.Trial{Name: "<first>", Result: r}, simulate.Trial{Name: "second", Result: r}); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"<svg ", "Actions of &lt;first&gt;", "Actions of second", "difference", "instances, mean", r.Actions[0].Reason} {
-		if !strings.Contains(b.String(), want) {
-			t.Errorf("the page has no %q", want)
-		}
-	}
-	if strings.Contains(b.String(), "<first>") {
-		t.Error("the page does not escape names")
-	}
+// A chart is well-formed even with values at the limits of a policy and a trace.
+func TestChartOfExtremes(t *testing.T) {
+	tr, r := replay(t, "sine:0..1e15/1h", 24*time.Hour, simulate.Options{StartDelay: trace.MaxLength},
+		"max_instances", "1000000000", "scale_up_step", "0", "target_requests_per_instance", "1e-300",
+		"scale_up_cooldown", "2562047h", "scale_down_cooldown", "2562047h", "stop_after_inactive", "2562047h",
+		"price_per_instance_second", "1e300",
+	)
+	wellFormed(t, report.Chart("", "", tr, report.Trial{Result: r}))
 }
