@@ -11,6 +11,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -21,7 +22,7 @@ func TestWatchApps(t *testing.T) {
 	good := nomadtest.Policy(t, "good", nil)
 	agent.Register(t, nomadtest.Job(good))
 	wrong := nomadtest.Job(nomadtest.Policy(t, "wrong", nil))
-	block := nomad.NewBlock(nomadtest.Policy(t, "elsewhere", nil))
+	block := jobspec.NewBlock(nomadtest.Policy(t, "elsewhere", nil))
 	wrong.TaskGroups[0].Scaling = block.Render()
 	agent.Register(t, wrong)
 	foreign := nomadtest.Job(nomadtest.Policy(t, "foreign", nil))

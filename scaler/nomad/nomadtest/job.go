@@ -12,6 +12,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // Policy is a policy for a group "app" of the job, with the document's defaults
@@ -40,7 +41,7 @@ func Job(p scaler.Policy, command ...string) *api.Job {
 	task.KillTimeout = new(time.Second)
 	group := api.NewTaskGroup(p.App.Group, p.MinInstances).AddTask(task)
 	group.Networks = []*api.NetworkResource{{DynamicPorts: []api.Port{{Label: "http"}}}}
-	group.Scaling = nomad.NewBlock(p).Render()
+	group.Scaling = jobspec.NewBlock(p).Render()
 	job := api.NewServiceJob(p.App.Job, p.App.Job, "global", 50).AddTaskGroup(group)
 	job.Namespace = &p.App.Namespace
 	// Without deployments a change of the count follows another at once.
