@@ -11,8 +11,8 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// deployed is a job of two groups, each with an update block in HCL, or the
-// default one for "".
+// deployed returns a job with two groups. Each has an update block in HCL, or the default
+// one for "".
 func deployed(id, app, other string) string {
 	group := func(name, update string) string {
 		return fmt.Sprintf(`
@@ -35,9 +35,9 @@ func deployed(id, app, other string) string {
 	return fmt.Sprintf("job %q {%s%s\n}", id, group("app", app), group("other", other))
 }
 
-// What is said of update blocks is what Nomad does: two changes of the count
-// follow each other at once where nothing is advised, and where something is,
-// Nomad refuses the second for the time that the advice names.
+// The advice about update blocks matches what Nomad does. Without advice, two changes of
+// the count can follow each other immediately. With advice, Nomad refuses the second for
+// the time that the advice names.
 func TestAdviceOfUpdateBlocksIsTrue(t *testing.T) {
 	t.Parallel()
 	const (
@@ -88,7 +88,7 @@ func TestAdviceOfUpdateBlocksIsTrue(t *testing.T) {
 					return err == nil && len(allocations) == count+1
 				}
 			}
-			// Nomad makes the deployment when it places the instances.
+			// Nomad creates the deployment when it places the instances.
 			nomadtest.Eventually(t, time.Minute, "the job is placed", placed(0))
 			nomadtest.Eventually(t, time.Minute, "the first change is accepted", func() bool { return scale(1) == nil })
 			nomadtest.Eventually(t, time.Minute, "the first instance is placed", placed(1))
@@ -99,7 +99,7 @@ func TestAdviceOfUpdateBlocksIsTrue(t *testing.T) {
 			if most := least + 4*time.Second; took < least || took > most {
 				t.Errorf("the second change was refused for %s, want %s to %s", took, least, most)
 			}
-			// A job that is purged while it is being placed ends the agent.
+			// Purging a job while it is being placed would crash the agent.
 			nomadtest.Eventually(t, time.Minute, "the second instance is placed", placed(2))
 		})
 	}

@@ -17,8 +17,8 @@ type AttachedError struct {
 	App scaler.AppID
 	// Settings are the settings of its scaling block.
 	Settings jobspec.Settings
-	// Canonical reports whether the block has the form that [jobspec.Block.Render]
-	// writes, and was therefore not written by hand.
+	// Canonical means that the block has the form that [jobspec.Block.Render] writes, so
+	// nomadscale has written it and not a person.
 	Canonical bool
 }
 

@@ -21,7 +21,7 @@ type ChangedError struct {
 }
 
 func (e *ChangedError) Error() string {
-	return "somebody else has changed " + strings.Join(e.Paths, ", ")
+	return "another writer has changed " + strings.Join(e.Paths, ", ")
 }
 
 // Declaration is a job to write, with the scaling block of the group that the

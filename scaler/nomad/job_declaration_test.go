@@ -39,7 +39,7 @@ func TestParseJobFromJSON(t *testing.T) {
 	}
 }
 
-// declaration has a policy for the group web of a job with two groups.
+// declaration returns a declaration with a policy for the group web of a job with two groups.
 func declaration(t *testing.T, document scaler.Document, webCount *int) Declaration {
 	t.Helper()
 	document["namespace"], document["job"], document["group"] = "default", "shop", "web"
@@ -108,7 +108,7 @@ func TestUpdateCounts(t *testing.T) {
 		{"as they are", scaler.Document{}, nil, live(7, 3), map[string]int{"web": 7, "db": 3}, true},
 		{"lowered to the new maximum", scaler.Document{"max_instances": "5"}, nil, live(7, 3), map[string]int{"web": 5, "db": 3}, false},
 		{"raised to the new minimum", scaler.Document{"min_instances": "2"}, nil, live(0, 3), map[string]int{"web": 2, "db": 3}, false},
-		{"another group set anew", scaler.Document{}, map[string]int{"db": 2}, live(7, 3), map[string]int{"web": 7, "db": 2}, false},
+		{"another group set", scaler.Document{}, map[string]int{"db": 2}, live(7, 3), map[string]int{"web": 7, "db": 2}, false},
 		{"set to what it is", scaler.Document{}, map[string]int{"db": 3}, live(7, 3), map[string]int{"web": 7, "db": 3}, true},
 		{"groups that are new", scaler.Document{"min_instances": "2"}, nil, &api.Job{JobModifyIndex: new(uint64(7))}, map[string]int{"web": 2, "db": 1}, true},
 	} {
@@ -130,9 +130,9 @@ func TestUpdateCounts(t *testing.T) {
 	}
 }
 
-// The bounds that Nomad enforces clamp a count; the policy's own are the
-// autoscaler's to reach, as an override may have moved them.
-func TestUpdateLeavesTheSoftBoundsToTheAutoscaler(t *testing.T) {
+// The bounds that Nomad enforces clamp a count. The autoscaler moves the count into the
+// policy's own bounds, because an override may have changed those.
+func TestUpdateLeavesThePolicysBoundsToTheAutoscaler(t *testing.T) {
 	d := declaration(t, scaler.Document{"max_instances": "5"}, nil)
 	d.Block.Max = 20
 	next, err := d.update(&api.Job{JobModifyIndex: new(uint64(7)), TaskGroups: []*api.TaskGroup{{Name: new("web"), Count: new(9)}}})

@@ -63,8 +63,10 @@ func (q *Quotas) Advise(ctx context.Context, c *Client, job *api.Job, b jobspec.
 		advice = append(advice, scaler.Advice{
 			Key:     "max_instances",
 			Summary: "max_instances is beyond the namespace's quota",
-			Reason: fmt.Sprintf("%d instances of group %s need %d %s (%s), and quota %s allows namespace %s %d: %d of them fit, if nothing else runs there.",
-				b.Policy.MaxInstances, *group.Name, each*b.Policy.MaxInstances, r.unit, r.what, spec.Name, b.Policy.App.Namespace, max(*r.limit, 0), fit),
+			Reason: fmt.Sprintf("%d instances of group %s need %d %s (%s), and quota %s allows namespace %s %d: "+
+				"%d of them fit, if nothing else runs there.",
+				b.Policy.MaxInstances, *group.Name, each*b.Policy.MaxInstances, r.unit, r.what, spec.Name,
+				b.Policy.App.Namespace, max(*r.limit, 0), fit),
 			Remedy: remedy,
 		})
 	}

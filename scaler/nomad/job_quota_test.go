@@ -16,8 +16,8 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// enterprise answers for a Nomad Enterprise with a quota, which the agent of
-// these tests has not. A nil answer is that of a token without the right.
+// enterprise is a Nomad Enterprise with a quota, which the agent of these tests lacks. A
+// nil response stands for a token without the capability.
 type enterprise struct {
 	namespace *api.Namespace
 	quota     *api.QuotaSpec

@@ -64,7 +64,8 @@ func (e *RolloutError) Error() string {
 		fmt.Fprintf(&b, "\n%s", blocked)
 	}
 	for _, a := range e.Allocations {
-		fmt.Fprintf(&b, "\nAllocation %.8s (%s) on node %s is %s: %s.", a.ID, a.Name, a.Node, a.Status, strings.TrimSuffix(strings.Join(a.Events, "; "), "."))
+		events := strings.TrimSuffix(strings.Join(a.Events, "; "), ".")
+		fmt.Fprintf(&b, "\nAllocation %.8s (%s) on node %s is %s: %s.", a.ID, a.Name, a.Node, a.Status, events)
 	}
 	b.WriteString("\n\nTo look further:")
 	for _, command := range e.commands() {
@@ -128,7 +129,8 @@ func blockedGroups(evaluations []*api.Evaluation) []string {
 		var blocked []string
 		for _, group := range slices.Sorted(maps.Keys(e.FailedTGAllocs)) {
 			m := e.FailedTGAllocs[group]
-			blocked = append(blocked, fmt.Sprintf("Group %s, %d not placed: %s.", group, m.CoalescedFailures+1, strings.Join(placementObstacles(m), "; ")))
+			obstacles := strings.Join(placementObstacles(m), "; ")
+			blocked = append(blocked, fmt.Sprintf("Group %s, %d not placed: %s.", group, m.CoalescedFailures+1, obstacles))
 		}
 		return blocked
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-func TestRolloutErrorTellsEverything(t *testing.T) {
+func TestRolloutErrorText(t *testing.T) {
 	err := &RolloutError{
 		Namespace: "prod", Job: "shop", Reason: "its deployment has failed",
 		Deployment:  &api.Deployment{ID: "0123456789abcdef", Status: "failed", StatusDescription: "Failed due to unhealthy allocations - rolling back to job version 2"},
@@ -48,7 +48,7 @@ func TestBlockedGroups(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if got := blockedGroups([]*api.Evaluation{tried}); got != nil {
-		t.Errorf("placed meanwhile, but told: %q", got)
+		t.Errorf("placed meanwhile, but reported: %q", got)
 	}
 	if got := placementObstacles(&api.AllocationMetric{NodePool: "gpu"}); !slices.Equal(got, []string{`no node in node pool "gpu" is ready in the job's datacenters`}) {
 		t.Errorf("without nodes: %q", got)
@@ -74,7 +74,7 @@ func TestTroubledAllocations(t *testing.T) {
 		ids = append(ids, a.ID)
 	}
 	if want := []string{"sick", "dead", "slow"}; !slices.Equal(ids, want) {
-		t.Fatalf("told of %v, want %v", ids, want)
+		t.Fatalf("reported %v, want %v", ids, want)
 	}
 	if events := strings.Join(got[1].Events, "; "); events != "task app: Started: ; task app: Terminated: Exit Code: 1; task app: Not Restarting: no" {
 		t.Errorf("the events are %q", events)

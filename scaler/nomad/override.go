@@ -117,12 +117,16 @@ func checkItems(items api.VariableItems) error {
 // It returns [*scaler.ValueError]s if the override does not fit the live scaling block,
 // [ErrNotFound] if there is no such block, and [ErrConflict] if the override has changed
 // meanwhile. In all these cases nothing has changed.
-func (s *OverrideStore) SetOverride(ctx context.Context, app scaler.AppID, o *scaler.Override, index uint64, now time.Time) (uint64, error) {
+func (s *OverrideStore) SetOverride(
+	ctx context.Context, app scaler.AppID, o *scaler.Override, index uint64, now time.Time,
+) (uint64, error) {
 	set, err := s.setOverride(ctx, app, o, index, now)
 	return set, wrap(err, "setting the override of %s", app)
 }
 
-func (s *OverrideStore) setOverride(ctx context.Context, app scaler.AppID, o *scaler.Override, index uint64, now time.Time) (uint64, error) {
+func (s *OverrideStore) setOverride(
+	ctx context.Context, app scaler.AppID, o *scaler.Override, index uint64, now time.Time,
+) (uint64, error) {
 	block, err := s.jobs.Block(ctx, app)
 	if err != nil {
 		return 0, err

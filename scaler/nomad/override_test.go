@@ -19,8 +19,8 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// wide is a job whose policy has the default bounds, 1 to 10, in a block from 0
-// to 50.
+// wide registers a job whose policy has the default bounds, 1 to 10, in a block with 0 to
+// 50.
 func wide(t *testing.T, agent *nomadtest.Agent, job string) scaler.AppID {
 	t.Helper()
 	p := nomadtest.Policy(t, job, nil)
@@ -37,7 +37,7 @@ func register(t *testing.T, agent *nomadtest.Agent, p scaler.Policy, low, high i
 	agent.Register(t, job)
 }
 
-// most is an override of the maximum that lasts an hour.
+// most returns an override of the maximum that lasts for an hour.
 func most(n int) *scaler.Override {
 	return &scaler.Override{MaxInstances: &n, ExpiresAt: time.Now().Add(time.Hour).Truncate(time.Second).UTC(), Reason: "launch", By: "ada"}
 }
@@ -137,12 +137,12 @@ func TestOverrides(t *testing.T) {
 	})
 }
 
-// watched is the overrides that a watch has told of, and what was said of those
-// that are ignored.
+// watched has the overrides that a watch has reported, and the texts about those that are
+// ignored.
 type watched struct {
 	*nomad.Overrides
-	mu   sync.Mutex
-	said []string
+	mu      sync.Mutex
+	ignored []string
 }
 
 func watchOverrides(t *testing.T, client *nomad.Client) *watched {
@@ -151,7 +151,7 @@ func watchOverrides(t *testing.T, client *nomad.Client) *watched {
 	w.Overrides = nomad.NewOverrides(func(target scaler.AppID, err error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.said = append(w.said, fmt.Sprintf("%s: %v", target, err))
+		w.ignored = append(w.ignored, fmt.Sprintf("%s: %v", target, err))
 	})
 	watch(t, func(ctx context.Context) { client.WatchOverrides(ctx, w.Report, w.Failed) })
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
@@ -162,14 +162,14 @@ func watchOverrides(t *testing.T, client *nomad.Client) *watched {
 	return w
 }
 
-// times is how often something with these words was said.
-func (w *watched) times(words string) int {
+// times returns how many texts about ignored overrides contain a part.
+func (w *watched) times(part string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(slices.DeleteFunc(slices.Clone(w.said), func(said string) bool { return !strings.Contains(said, words) }))
+	return len(slices.DeleteFunc(slices.Clone(w.ignored), func(text string) bool { return !strings.Contains(text, part) }))
 }
 
-// max is the maximum that applies to an app with the default policy.
+// max returns the maximum that applies to an app with the default policy.
 func (w *watched) max(t *testing.T, target scaler.AppID, at time.Time) int {
 	t.Helper()
 	p := nomadtest.Policy(t, target.Job, nil)
@@ -198,7 +198,7 @@ func TestWatchOverrides(t *testing.T) {
 		begin := time.Now()
 		set(t, agent, target, most(50))
 		w.await(t, target, 50)
-		// A few milliseconds; the rest is for a machine that is busy.
+		// This takes a few milliseconds; the limit allows for a busy machine.
 		if took := time.Since(begin); took > 3*time.Second {
 			t.Errorf("it took %s", took)
 		}
@@ -232,7 +232,7 @@ func TestWatchOverrides(t *testing.T) {
 			w.max(t, target, time.Now())
 		}
 		if n := w.times(want); n != 1 {
-			t.Errorf("said %d times, want once: %s\nin %q", n, want, w.said)
+			t.Errorf("said %d times, want once: %s\nin %q", n, want, w.ignored)
 		}
 		register(t, agent, p, 0, 60)
 		w.await(t, target, 50)
@@ -275,7 +275,7 @@ func TestWatchOverrides(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !slices.ContainsFunc(all, func(o nomad.AppOverride) bool { return o.Path == "nomadscale/overrides/malformed/app" && o.Err != nil }) {
-			t.Errorf("the list does not tell of it: %+v", all)
+			t.Errorf("the list does not contain it: %+v", all)
 		}
 		set(t, agent, target, most(20))
 		w.await(t, target, 20)
@@ -293,10 +293,10 @@ func TestWatchOverrides(t *testing.T) {
 	})
 }
 
-// Those who decide wait for overrides, but not for good.
+// Those who decide wait for overrides, but only for a limited time.
 func TestOverridesAreKnown(t *testing.T) {
 	for name, test := range map[string]struct {
-		tell func(*nomad.Overrides)
+		call func(*nomad.Overrides)
 		wait time.Duration
 	}{
 		"reported":           {func(o *nomad.Overrides) { o.Report(nil) }, 0},
@@ -307,10 +307,10 @@ func TestOverridesAreKnown(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o := nomad.NewOverrides(func(scaler.AppID, error) {})
 				if o.Known() {
-					t.Error("known before anything was told")
+					t.Error("known before the first report")
 				}
 				began := time.Now()
-				test.tell(o)
+				test.call(o)
 				if err := o.Wait(t.Context()); err != nil {
 					t.Fatal(err)
 				}
@@ -375,7 +375,7 @@ func TestOverridesWithoutPermission(t *testing.T) {
 		nomadtest.Eventually(t, soon, "what the token lacks", func() bool { return w.times(lacks) == 1 })
 		wide(t, agent, "another")
 		if got := w.max(t, target, time.Now()); got != 10 || w.times(lacks) != 1 {
-			t.Errorf("the maximum is %d, want 10; said %q", got, w.said)
+			t.Errorf("the maximum is %d, want 10; said %q", got, w.ignored)
 		}
 		all, err := client.ListOverrides(t.Context())
 		if err != nil || len(all) != 1 || all[0].Err == nil || all[0].Err.Error() != lacks {

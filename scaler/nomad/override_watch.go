@@ -219,7 +219,8 @@ func (w *overrideWatch) resolveLocked(ctx context.Context) ([]AppOverride, error
 		if denied {
 			all = append(all, AppOverride{
 				App: scaler.AppID{Namespace: namespace}, Path: overridePrefix,
-				Err: fmt.Errorf("%w: the token needs the capabilities list and read on the variables %s* in namespace %s", ErrDenied, overridePrefix, namespace),
+				Err: fmt.Errorf("%w: the token needs the capabilities list and read on the variables %s* in namespace %s",
+					ErrDenied, overridePrefix, namespace),
 			})
 		}
 	}

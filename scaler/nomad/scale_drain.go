@@ -16,7 +16,8 @@ func (s *Scaling) EndDelay(ctx context.Context, allocation string) error {
 		return wrap(withCapability("read-job", "*", err), "reading allocation %s", allocation)
 	}
 	if a.DesiredStatus != api.AllocDesiredStatusStop {
-		return fmt.Errorf("ending the shutdown delay of allocation %s: it is not being stopped, its desired status is %s", allocation, a.DesiredStatus)
+		return fmt.Errorf("ending the shutdown delay of allocation %s: it is not being stopped, its desired status is %s",
+			allocation, a.DesiredStatus)
 	}
 	if a.ClientTerminalStatus() {
 		return nil

@@ -12,8 +12,8 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
-// Only an allocation that is being stopped, and has not ended, has a delay to
-// end: Nomad would replace another one.
+// EndDelay only acts on an allocation that is being stopped and has not ended: Nomad would
+// replace any other.
 func TestEndDelay(t *testing.T) {
 	for _, test := range []struct {
 		desired, client string

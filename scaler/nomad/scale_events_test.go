@@ -11,8 +11,8 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
-// An event tells the decision that made it, as far as the decision knew.
-func TestEventTellsItsDecision(t *testing.T) {
+// An event contains the decision that created it, as far as the decision was known.
+func TestEventContainsItsDecision(t *testing.T) {
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	expires := at.Add(time.Hour)
 	whole := scaler.Decision{
@@ -65,7 +65,7 @@ func TestEventTellsItsDecision(t *testing.T) {
 	}
 }
 
-// throughJSON is what Nomad makes of a meta.
+// throughJSON returns a meta as Nomad returns it.
 func throughJSON(t *testing.T, meta map[string]any) (back map[string]any) {
 	text, err := json.Marshal(meta)
 	if err != nil {
@@ -77,9 +77,9 @@ func throughJSON(t *testing.T, meta map[string]any) (back map[string]any) {
 	return back
 }
 
-func TestEventByHandHasNoDecision(t *testing.T) {
+func TestManualEventHasNoDecision(t *testing.T) {
 	e := readEvent(api.ScalingEvent{PreviousCount: 3, Message: "no target", Error: true})
 	if e.Decision != nil || !e.Failed || e.From != 3 || e.To != 3 || e.Rule != "" {
-		t.Errorf("the event is %+v, want a failure at 3 by hand", e)
+		t.Errorf("the event is %+v, want a manual failure at 3", e)
 	}
 }

@@ -46,7 +46,7 @@ func TestReadHistory(t *testing.T) {
 			events: []api.ScalingEvent{change(1, 1, 2, scaler.RuleUp)},
 			lastUp: at(1), lastChange: at(1), lastAction: 2,
 		},
-		"an up by hand does": {
+		"a manual up does": {
 			events: []api.ScalingEvent{change(1, 1, 2, "")},
 			lastUp: at(1), lastChange: at(1), lastAction: 2,
 		},

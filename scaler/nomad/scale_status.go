@@ -52,11 +52,13 @@ func (s *Scaling) Events(ctx context.Context, app scaler.AppID) ([]Event, error)
 	return readEvents(group.Events), nil
 }
 
-// scaleStatus reads Nomad's scale status of an app, for what the errors name.
-func (s *Scaling) scaleStatus(ctx context.Context, app scaler.AppID, what string) (*api.JobScaleStatusResponse, api.TaskGroupScaleStatus, error) {
-	job, _, err := s.api.Jobs().ScaleStatus(app.Job, queryOptions(ctx, app.Namespace))
+// scaleStatus reads Nomad's scale status of an app. The errors say what of it was needed.
+func (s *Scaling) scaleStatus(
+	ctx context.Context, app scaler.AppID, what string,
+) (job *api.JobScaleStatusResponse, group api.TaskGroupScaleStatus, err error) {
+	job, _, err = s.api.Jobs().ScaleStatus(app.Job, queryOptions(ctx, app.Namespace))
 	if err != nil {
-		return nil, api.TaskGroupScaleStatus{}, wrap(withCapability("read-job-scaling", app.Namespace, err), "reading the %s of %s", what, app)
+		return nil, group, wrap(withCapability("read-job-scaling", app.Namespace, err), "reading the %s of %s", what, app)
 	}
 	group, ok := job.TaskGroups[app.Group]
 	if !ok {

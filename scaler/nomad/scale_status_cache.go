@@ -155,7 +155,7 @@ func (c *StatusCache) follow(ctx context.Context) (opened bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	silence := time.AfterFunc(listTimeout, func() { cancel(errors.New("there is no sign of life")) })
+	silence := time.AfterFunc(listTimeout, func() { cancel(errors.New("there is no heartbeat")) })
 	defer silence.Stop()
 	query := queryOptions(ctx, api.AllNamespacesNamespace)
 	query.Params = map[string]string{"topic": string(api.TopicJob)}

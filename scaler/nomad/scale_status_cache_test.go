@@ -20,8 +20,8 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// watchStatuses returns a cache that watches until the test ends, and what it was told of
-// failures.
+// watchStatuses returns a cache that watches until the test ends, and the failures that it
+// reports.
 func watchStatuses(t *testing.T, c *nomad.Client) (*nomad.StatusCache, *failures) {
 	t.Helper()
 	cache, failed := nomad.NewStatusCache(c), new(failures)
@@ -39,34 +39,34 @@ func watchStatuses(t *testing.T, c *nomad.Client) (*nomad.StatusCache, *failures
 }
 
 type failures struct {
-	mu   sync.Mutex
-	told []error
+	mu       sync.Mutex
+	reported []error
 }
 
 func (f *failures) add(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.told = append(f.told, err)
+	f.reported = append(f.reported, err)
 }
 
 func (f *failures) all() []error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return append([]error(nil), f.told...)
+	return append([]error(nil), f.reported...)
 }
 
-// kept tells whether the cache answers from what it has kept.
-func kept(t *testing.T, cache *nomad.StatusCache, p scaler.Policy) bool {
+// isCached reports whether the cache returns a cached status.
+func isCached(t *testing.T, cache *nomad.StatusCache, p scaler.Policy) bool {
 	t.Helper()
-	_, kept, err := cache.Status(t.Context(), p.App)
-	return err == nil && kept
+	_, cached, err := cache.Status(t.Context(), p.App)
+	return err == nil && cached
 }
 
-// untilKept is longer than it takes for a new stream to be trusted.
-const untilKept = 30 * time.Second
+// untilCached is longer than it takes until a new stream counts.
+const untilCached = 30 * time.Second
 
-// Whatever another client does to a job is in the next status: by the time of the
-// change's own event, and with the scaling event that comes after it.
+// A change by another client is in the next status as soon as its event arrives, with the
+// scaling event that follows.
 func TestStatusCacheSeesEveryChange(t *testing.T) {
 	agent := nomadtest.Start(t)
 	cache, failed := watchStatuses(t, agent.Client)
@@ -75,14 +75,14 @@ func TestStatusCacheSeesEveryChange(t *testing.T) {
 		apps[name] = nomadtest.Policy(t, "cached-"+name, scaler.Document{"max_instances": "5"})
 		agent.Register(t, nomadtest.Job(apps[name]))
 	}
-	nomadtest.Eventually(t, untilKept, "every status kept", func() bool {
+	nomadtest.Eventually(t, untilCached, "every status kept", func() bool {
 		all := true
 		for _, p := range apps {
-			all = kept(t, cache, p) && all
+			all = isCached(t, cache, p) && all
 		}
 		return all
 	})
-	// sees waits until a status fits, which must not take longer than an event.
+	// sees waits until a status matches, which must not take longer than an event.
 	sees := func(t *testing.T, p scaler.Policy, fits func(nomad.Status, error) bool) {
 		t.Helper()
 		nomadtest.Eventually(t, 2*time.Second, "the change", func() bool {
@@ -103,7 +103,7 @@ func TestStatusCacheSeesEveryChange(t *testing.T) {
 			}
 			return err == nil && status.Desired == 3
 		})
-		if kept(t, cache, p) {
+		if isCached(t, cache, p) {
 			t.Error("the status is kept while its scaling event may be on the way")
 		}
 	})
@@ -130,7 +130,7 @@ func TestStatusCacheSeesEveryChange(t *testing.T) {
 	})
 	t.Run("one's own", func(t *testing.T) {
 		cache.Forget(apps["own"].App)
-		if kept(t, cache, apps["own"]) {
+		if isCached(t, cache, apps["own"]) {
 			t.Error("the status is kept while its job is being changed")
 		}
 	})
@@ -153,15 +153,15 @@ func TestStatusCacheSeesEveryChange(t *testing.T) {
 		}
 		p := nomadtest.Policy(t, "cached-later", scaler.Document{"namespace": "later", "max_instances": "5"})
 		agent.Register(t, nomadtest.Job(p))
-		// The stream is opened anew, and then tells of the namespace.
-		nomadtest.Eventually(t, 30*time.Second+untilKept, "a kept status", func() bool { return kept(t, cache, p) })
+		// The stream is opened again, and then covers the namespace.
+		nomadtest.Eventually(t, 30*time.Second+untilCached, "a kept status", func() bool { return isCached(t, cache, p) })
 		job := nomadtest.Job(p)
 		*job.TaskGroups[0].Count = 2
 		agent.Register(t, job)
 		sees(t, p, func(status nomad.Status, err error) bool { return err == nil && status.Desired == 2 })
 	})
-	if told := failed.all(); len(told) > 0 {
-		t.Errorf("failures %v were told, want none", told)
+	if reported := failed.all(); len(reported) > 0 {
+		t.Errorf("failures %v were reported, want none", reported)
 	}
 }
 
@@ -170,7 +170,7 @@ func TestStatusCacheSurvivesNomadsRestart(t *testing.T) {
 	cache, failed := watchStatuses(t, agent.Client)
 	p := nomadtest.Policy(t, "restarted", nil)
 	agent.Register(t, nomadtest.Job(p))
-	nomadtest.Eventually(t, untilKept, "a kept status", func() bool { return kept(t, cache, p) })
+	nomadtest.Eventually(t, untilCached, "a kept status", func() bool { return isCached(t, cache, p) })
 
 	agent.Kill()
 	nomadtest.Eventually(t, 2*time.Second, "an error while Nomad is down", func() bool {
@@ -185,13 +185,13 @@ func TestStatusCacheSurvivesNomadsRestart(t *testing.T) {
 	if _, _, err := cache.Status(t.Context(), p.App); err != nil {
 		t.Errorf("error %v after the restart", err)
 	}
-	nomadtest.Eventually(t, untilKept, "a kept status after the restart", func() bool { return kept(t, cache, p) })
+	nomadtest.Eventually(t, untilCached, "a kept status after the restart", func() bool { return isCached(t, cache, p) })
 	if len(failed.all()) == 0 {
-		t.Error("the end of the stream was not told")
+		t.Error("the end of the stream was not reported")
 	}
 }
 
-// A token that may read every status and follow no events reads every status.
+// With a token that may read statuses but no events, every status is read from Nomad.
 func TestStatusCacheWithoutEvents(t *testing.T) {
 	agent := nomadtest.Start(t, nomadtest.Options{ACL: true})
 	p := nomadtest.Policy(t, "web", nil)
@@ -219,8 +219,8 @@ func TestStatusCacheWithoutEvents(t *testing.T) {
 	}
 }
 
-// speaking is a Nomad of one job at a count, whose event stream says what a test
-// lets it say.
+// speaking is a Nomad with one job. A test defines its count and the lines of its event
+// stream.
 type speaking struct {
 	count atomic.Int64
 	asked atomic.Int64
@@ -232,30 +232,30 @@ type speaking struct {
 }
 
 func (s *speaking) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer := &http.Response{StatusCode: http.StatusOK, Header: make(http.Header), ContentLength: -1, Request: r}
+	response := &http.Response{StatusCode: http.StatusOK, Header: make(http.Header), ContentLength: -1, Request: r}
 	for _, header := range []string{"X-Nomad-Index", "X-Nomad-LastContact"} {
-		answer.Header.Set(header, "1")
+		response.Header.Set(header, "1")
 	}
 	switch {
 	case r.URL.Path == "/v1/namespaces":
-		answer.Body = io.NopCloser(strings.NewReader(`[{"Name": "default"}]`))
+		response.Body = io.NopCloser(strings.NewReader(`[{"Name": "default"}]`))
 	case strings.HasSuffix(r.URL.Path, "/scale"):
 		s.asked.Add(1)
-		answer.Body = io.NopCloser(strings.NewReader(fmt.Sprintf(`{"TaskGroups": {"app": {"Desired": %d}}}`, s.count.Load())))
+		response.Body = io.NopCloser(strings.NewReader(fmt.Sprintf(`{"TaskGroups": {"app": {"Desired": %d}}}`, s.count.Load())))
 	case r.URL.Path == "/v1/event/stream":
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.opened++
 		read, write := io.Pipe()
 		context.AfterFunc(r.Context(), func() { write.CloseWithError(r.Context().Err()) })
-		s.stream, answer.Body = write, read
+		s.stream, response.Body = write, read
 		if !s.refuse {
 			go fmt.Fprintln(write, "{}")
 		}
 	default:
-		return nil, fmt.Errorf("nobody is to ask for %s", r.URL.Path)
+		return nil, fmt.Errorf("unexpected request for %s", r.URL.Path)
 	}
-	return answer, nil
+	return response, nil
 }
 
 func (s *speaking) say(line string) {
@@ -270,8 +270,8 @@ func (s *speaking) streams() int {
 	return s.opened
 }
 
-// speak runs a test with a cache of such a Nomad, which gives a sign of life
-// every 30 seconds while it is alive.
+// speak runs a test with a cache of such a Nomad, which sends a heartbeat every 30 seconds
+// while it is alive.
 func speak(t *testing.T, test func(t *testing.T, s *speaking, cache *nomad.StatusCache, failed *failures, alive *atomic.Bool)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(speaking)
@@ -301,7 +301,7 @@ func speak(t *testing.T, test func(t *testing.T, s *speaking, cache *nomad.Statu
 	})
 }
 
-func TestStatusCacheKeepsForAWhile(t *testing.T) {
+func TestStatusCacheExpires(t *testing.T) {
 	speak(t, func(t *testing.T, s *speaking, cache *nomad.StatusCache, failed *failures, _ *atomic.Bool) {
 		p := nomadtest.Policy(t, "web", nil)
 		ask := func(want int, wantKept bool) {
@@ -332,40 +332,40 @@ func TestStatusCacheKeepsForAWhile(t *testing.T) {
 		ask(2, false)
 		ask(2, true)
 
-		// An event that got lost matters for five minutes at most.
+		// A lost event matters for at most five minutes.
 		s.count.Store(3)
 		time.Sleep(2 * time.Minute)
 		ask(2, true)
 		time.Sleep(3 * time.Minute)
 		ask(3, false)
 
-		// What is to change a count is read, and known from then on.
+		// A caller that changes a count reads the status, which is cached from then on.
 		s.count.Store(4)
 		if status, err := cache.Read(t.Context(), p.App); err != nil || status.Desired != 4 {
 			t.Errorf("the count is %d, %v; want 4", status.Desired, err)
 		}
 		ask(4, true)
-		if told := failed.all(); len(told) > 0 || s.streams() != 1 {
-			t.Errorf("%d streams, failures %v; want one and none", s.streams(), told)
+		if reported := failed.all(); len(reported) > 0 || s.streams() != 1 {
+			t.Errorf("%d streams, failures %v; want one and none", s.streams(), reported)
 		}
 	})
 }
 
-func TestStatusCacheWithoutASignOfLife(t *testing.T) {
+func TestStatusCacheWithoutAHeartbeat(t *testing.T) {
 	speak(t, func(t *testing.T, s *speaking, cache *nomad.StatusCache, failed *failures, alive *atomic.Bool) {
 		p := nomadtest.Policy(t, "web", nil)
 		time.Sleep(6 * time.Second)
-		kept(t, cache, p)
-		if !kept(t, cache, p) {
+		isCached(t, cache, p)
+		if !isCached(t, cache, p) {
 			t.Fatal("nothing is kept")
 		}
 		alive.Store(false)
 		time.Sleep(46 * time.Second)
-		if kept(t, cache, p) {
+		if isCached(t, cache, p) {
 			t.Error("a status is kept by a stream that is dead")
 		}
-		if told := failed.all(); len(told) != 1 || !strings.Contains(told[0].Error(), "no sign of life") {
-			t.Errorf("failures %v, want one", told)
+		if reported := failed.all(); len(reported) != 1 || !strings.Contains(reported[0].Error(), "no heartbeat") {
+			t.Errorf("failures %v, want one", reported)
 		}
 		time.Sleep(11 * time.Second)
 		if s.streams() != 2 {
@@ -374,15 +374,15 @@ func TestStatusCacheWithoutASignOfLife(t *testing.T) {
 	})
 }
 
-func TestStatusCacheTellsAFailureOnce(t *testing.T) {
+func TestStatusCacheReportsAFailureOnce(t *testing.T) {
 	speak(t, func(t *testing.T, s *speaking, _ *nomad.StatusCache, failed *failures, alive *atomic.Bool) {
 		alive.Store(false)
 		s.mu.Lock()
 		s.refuse = true
 		s.mu.Unlock()
 		time.Sleep(10 * time.Minute)
-		if told := failed.all(); len(told) != 1 || !strings.Contains(told[0].Error(), "read-job") {
-			t.Errorf("failures %v, want the refusal once", told)
+		if reported := failed.all(); len(reported) != 1 || !strings.Contains(reported[0].Error(), "read-job") {
+			t.Errorf("failures %v, want the refusal once", reported)
 		}
 		if n := s.streams(); n < 10 || n > 100 {
 			t.Errorf("the stream was tried %d times in ten minutes", n)

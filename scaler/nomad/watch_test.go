@@ -108,7 +108,7 @@ func TestWatchInstances(t *testing.T) {
 	})
 }
 
-// The event stream of Nomad leaves out namespaces that come after it.
+// Nomad's event stream leaves out namespaces that are created after it was opened.
 func TestWatchInstancesOfANewNamespace(t *testing.T) {
 	agent := nomadtest.Start(t)
 	w := &recorder{instances: make(map[string]nomad.Instance), t: t}
@@ -178,7 +178,7 @@ func (r *recorder) of(app string) []nomad.Instance {
 	return all
 }
 
-// indexes are those of the instances that are stopping, or of those that are not.
+// indexes returns the indexes of the instances that are stopping, or of those that are not.
 func (r *recorder) indexes(app string, stopping bool) []int {
 	var indexes []int
 	for _, i := range r.of(app) {

@@ -50,11 +50,11 @@ func adviseUpdate(job *api.Job, _ *api.TaskGroup, b Block) *scaler.Advice {
 		}
 		return &scaler.Advice{
 			Summary: "The update block locks scaling",
-			Reason: fmt.Sprintf("Nomad makes a deployment of each change of the count, because of the update block of group %s or the default one. "+
-				"The autoscaler can neither add nor remove instances while that runs: %s (health_check = %q).",
+			Reason: fmt.Sprintf("Nomad makes a deployment of each change of the count, because of the update block of group %s "+
+				"or the default one. The autoscaler can neither add nor remove instances while that runs: %s (health_check = %q).",
 				*group.Name, lasts, *u.HealthCheck),
-			Remedy: fmt.Sprintf("Set max_parallel = 0, or health_check = \"task_states\" with min_healthy_time = \"0s\", in the update block of group %s. "+
-				"Or set target = %q in the policy, which does not wait for such deployments.", *group.Name, Driver),
+			Remedy: fmt.Sprintf("Set max_parallel = 0, or health_check = \"task_states\" with min_healthy_time = \"0s\", "+
+				"in the update block of group %s. Or set target = %q in the policy, which does not wait for such deployments.", *group.Name, Driver),
 		}
 	}
 	return nil

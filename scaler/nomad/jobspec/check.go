@@ -44,8 +44,8 @@ func CheckGroup(job *api.Job, group string) error {
 		return fmt.Errorf("%w: job %s has the type %q; it runs once on every node and has no count to scale: use the type \"service\"",
 			ErrSpecification, *job.ID, kind)
 	case kind != api.JobTypeService:
-		return fmt.Errorf("%w: job %s has the type %q; Nomad forgets such a job at zero instances and does not replace what has finished: use the type \"service\"",
-			ErrSpecification, *job.ID, kind)
+		return fmt.Errorf("%w: job %s has the type %q; Nomad forgets such a job at zero instances "+
+			"and does not replace what has finished: use the type \"service\"", ErrSpecification, *job.ID, kind)
 	case job.IsMultiregion():
 		return fmt.Errorf("%w: job %s has a multiregion block; declare the job once for each region", ErrSpecification, *job.ID)
 	}

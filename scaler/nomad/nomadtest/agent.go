@@ -126,7 +126,8 @@ func launch(binary string, o Options, ports []int, server, clientOf string) (*Ag
 	if !o.Durable {
 		a.command = append(a.command, "-dev")
 	}
-	config := fmt.Sprintf(agentConfig, filepath.Join(o.Dir, "data"), ports[0], ports[1], ports[2], ports[1], ports[2], o.ACL) + server + o.Config
+	data := filepath.Join(o.Dir, "data")
+	config := fmt.Sprintf(agentConfig, data, ports[0], ports[1], ports[2], ports[1], ports[2], o.ACL) + server + o.Config
 	if clientOf != noClient {
 		a.tasks = reserveTaskPorts()
 		config += fmt.Sprintf(clientConfig, clientOf, a.tasks.from+1, a.tasks.from+rangeSize-1)
@@ -284,8 +285,9 @@ func (a *Agent) StopJobs(ctx context.Context) error {
 			return err
 		}
 		for _, job := range jobs {
-			options := &api.DeregisterOptions{Purge: true, NoShutdownDelay: true}
-			if _, _, err := a.API.Jobs().DeregisterOpts(job.ID, options, (&api.WriteOptions{Namespace: job.Namespace}).WithContext(ctx)); err != nil {
+			purge := &api.DeregisterOptions{Purge: true, NoShutdownDelay: true}
+			write := (&api.WriteOptions{Namespace: job.Namespace}).WithContext(ctx)
+			if _, _, err := a.API.Jobs().DeregisterOpts(job.ID, purge, write); err != nil {
 				return err
 			}
 		}

@@ -74,7 +74,8 @@ func StartCluster(t testing.TB, n, clients int) *Servers {
 
 	s := new(Servers)
 	for i := range n {
-		s.servers = append(s.servers, start(i, fmt.Sprintf("server-%d", i), fmt.Sprintf(serverConfig, n, raftMultiplier, 2, addresses(2)), noClient))
+		config := fmt.Sprintf(serverConfig, n, raftMultiplier, 2, addresses(2))
+		s.servers = append(s.servers, start(i, fmt.Sprintf("server-%d", i), config, noClient))
 	}
 	// A client that finds no leader tries again after 15 seconds.
 	Eventually(t, electionTimeout, "a leader", func() bool {
