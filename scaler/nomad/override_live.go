@@ -46,7 +46,7 @@ func NewOverrides(ignored func(scaler.AppID, error)) *Overrides {
 const overrideGrace = 10 * time.Second
 
 // Known reports whether there is no reason to wait for the overrides: they are known,
-// or the token may not read them, or reading them has failed for overrideGrace.
+// or the token may not read them, or reading them has failed for ten seconds.
 func (o *Overrides) Known() bool {
 	select {
 	case <-o.known:
