@@ -13,6 +13,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -109,7 +110,7 @@ func TestAgent(t *testing.T) {
 		policies := make(map[string]scaler.Policy)
 		for key, value := range wrong {
 			p := nomadtest.Policy(t, "wrong-"+strings.ReplaceAll(key, "_", "-"), scaler.Document{"max_instances": "5"})
-			block := nomad.NewBlock(p)
+			block := jobspec.NewBlock(p)
 			block.EvaluationInterval = fast
 			job := nomadtest.Job(p)
 			job.TaskGroups[0].Scaling = block.Render()
@@ -161,7 +162,7 @@ func declare(t *testing.T, cluster *nomadtest.Agent, name string, doc scaler.Doc
 	t.Helper()
 	p := nomadtest.Policy(t, name, doc)
 	job := nomadtest.Job(p)
-	block := nomad.NewBlock(p)
+	block := jobspec.NewBlock(p)
 	block.EvaluationInterval = fast
 	job.TaskGroups[0].Scaling = block.Render()
 	cluster.Register(t, job)
@@ -173,7 +174,7 @@ func strategyOf(policy map[string]any) map[string]any {
 	body := func(blocks any, label string) map[string]any {
 		return blocks.([]any)[0].(map[string]any)[label].([]any)[0].(map[string]any)
 	}
-	return body(body(policy["check"], "load")["strategy"], nomad.Driver)
+	return body(body(policy["check"], "load")["strategy"], jobspec.Driver)
 }
 
 // agent is the real autoscaler, with the plugins loaded from its plugin_dir.

@@ -17,7 +17,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/load"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -131,7 +131,7 @@ func BenchmarkRun(b *testing.B) {
 		})
 	}
 	b.Run("nomadscale", func(b *testing.B) {
-		check := &sdk.ScalingPolicyCheck{Name: "load", Strategy: &sdk.ScalingPolicyStrategy{Name: nomad.Driver, Config: p.Document()}}
+		check := &sdk.ScalingPolicyCheck{Name: "load", Strategy: &sdk.ScalingPolicyStrategy{Name: jobspec.Driver, Config: p.Document()}}
 		ours := run(b, exec.Command(nomadtest.Binary(b, b.TempDir()), sdk.PluginTypeStrategy), check)
 		reportRatio(b, "x_of_no-op", ours, took["no-op"])
 		reportRatio(b, "x_of_threshold", ours, took["threshold"])

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -20,7 +21,7 @@ func TestOverride(t *testing.T) {
 	// declareWide is an app of at most two instances, in a block to eight.
 	declareWide := func(name string) scaler.Policy {
 		p := nomadtest.Policy(t, name, scaler.Document{"max_instances": "2", "scale_up_step": "0", "scale_up_cooldown": "0s"})
-		block := nomad.NewBlock(p)
+		block := jobspec.NewBlock(p)
 		block.Max, block.EvaluationInterval = 8, fast
 		job := nomadtest.Job(p)
 		job.TaskGroups[0].Scaling = block.Render()

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -38,12 +38,12 @@ apm "prometheus" {
 `, "http://"+prometheus))
 
 	// custom is a policy on the length of a queue, ten to an instance.
-	custom := func(t *testing.T, job string) (scaler.Policy, nomad.Block) {
+	custom := func(t *testing.T, job string) (scaler.Policy, jobspec.Block) {
 		p := nomadtest.Policy(t, job, scaler.Document{
 			"metric": "custom", "target_per_instance": "10", "max_instances": "6",
 			"scale_up_step": "0", "scale_down_step": "0", "scale_up_cooldown": "0s", "scale_down_cooldown": "0s",
 		})
-		block := nomad.NewBlock(p)
+		block := jobspec.NewBlock(p)
 		block.EvaluationInterval = fast
 		block.Source, block.Query = "prometheus", fmt.Sprintf("queue_length{app=%q}", job)
 		return p, block
@@ -139,7 +139,7 @@ apm "prometheus" {
 	t.Run("the gateway's own metrics", func(t *testing.T) {
 		t.Parallel()
 		p := nomadtest.Policy(t, "scraped", scaler.Document{"min_instances": "1", "max_instances": "3", "scale_up_step": "0", "scale_up_cooldown": "0s", "target_requests_per_instance": "10"})
-		block := nomad.NewBlock(p)
+		block := jobspec.NewBlock(p)
 		block.EvaluationInterval = fast
 		block.Source = "prometheus"
 		block.Query = fmt.Sprintf("sum(nomadscale_load{app=%q})", p.App.String())
@@ -166,7 +166,7 @@ apm "prometheus" {
 		p := nomadtest.Policy(t, "both", scaler.Document{
 			"max_instances": "5", "scale_up_step": "0", "scale_down_step": "0", "scale_up_cooldown": "0s", "scale_down_cooldown": "0s",
 		})
-		block := nomad.NewBlock(p)
+		block := jobspec.NewBlock(p)
 		block.EvaluationInterval = fast
 		rendered := block.Render()
 		q, queued := custom(t, "both")

@@ -23,7 +23,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -44,8 +44,8 @@ func BenchmarkThousandApps(b *testing.B) {
 	peer := make(map[string]float64)
 	for _, v := range []struct{ name, strategy, target string }{
 		{"threshold", "threshold", "nomad-target"},
-		{"nomadscale on nomad-target", nomad.Driver, "nomad-target"},
-		{"nomadscale", nomad.Driver, nomad.Driver},
+		{"nomadscale on nomad-target", jobspec.Driver, "nomad-target"},
+		{"nomadscale", jobspec.Driver, jobspec.Driver},
 	} {
 		b.Run(v.name, func(b *testing.B) {
 			for b.Loop() {
@@ -128,10 +128,10 @@ func thousandApps(b *testing.B, plugins, strategy, target string) []metric {
 // scaledBy is the policy's job at zero, with a strategy and a target.
 func scaledBy(p scaler.Policy, strategy, target string) *api.Job {
 	job := nomadtest.Job(p)
-	block := nomad.NewBlock(p)
+	block := jobspec.NewBlock(p)
 	block.EvaluationInterval, block.Target = interval, target
 	job.TaskGroups[0].Scaling = block.Render()
-	if strategy != nomad.Driver {
+	if strategy != jobspec.Driver {
 		check := job.TaskGroups[0].Scaling.Policy["check"].([]any)[0].(map[string]any)["load"].([]any)[0].(map[string]any)
 		check["strategy"] = []any{map[string]any{strategy: []any{thresholdCheck().Strategy.Config}}}
 	}
@@ -166,7 +166,7 @@ apm "nomadscale" {
 }
 `, plugins, port, address, "http://"+gateway.address)
 	for kind, name := range map[string]string{"strategy": strategy, "target": target} {
-		if name == nomad.Driver {
+		if name == jobspec.Driver {
 			config += fmt.Sprintf("%s %q {\n  driver = %q\n  args = [%q]\n}\n", kind, name, name, kind)
 		}
 	}

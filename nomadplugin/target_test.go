@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -34,8 +34,8 @@ func TestTarget(t *testing.T) {
 			HealthyDeadline:  new(11 * time.Minute),
 			ProgressDeadline: new(12 * time.Minute),
 		}
-		block := nomad.NewBlock(p)
-		block.EvaluationInterval, block.Target = fast, nomad.Driver
+		block := jobspec.NewBlock(p)
+		block.EvaluationInterval, block.Target = fast, jobspec.Driver
 		job.TaskGroups[0].Scaling = block.Render()
 		return job
 	}

@@ -103,12 +103,12 @@ func TestChangesByHandDuringTheWrite(t *testing.T) {
 	}{
 		"before": {
 			func(m *meddler, change func() error) { m.before = change },
-			"somebody else has changed group.web.task.app.env.A. Nothing was written",
+			"another writer has changed group.web.task.app.env.A. Nothing was written",
 			[]string{"autoscaling.hard_max_instances", "autoscaling.max_instances", "drift.group.web.task.app.env.A"},
 		},
 		"unseen": {
 			func(m *meddler, change func() error) { m.before, m.blind = change, true },
-			"somebody else has changed group.web.task.app.env.A",
+			"another writer has changed group.web.task.app.env.A",
 			[]string{"autoscaling.hard_max_instances", "autoscaling.max_instances", "drift.group.web.task.app.env.A"},
 		},
 		"after": {

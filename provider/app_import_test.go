@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 func TestImport(t *testing.T) {
@@ -56,7 +56,7 @@ func TestImportWithoutSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j.TaskGroups[0].Scaling = nomad.NewBlock(policy).Render()
+	j.TaskGroups[0].Scaling = jobspec.NewBlock(policy).Render()
 	if _, _, err := agent.API.Jobs().Register(j, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // planTimeout bounds what a plan asks of Nomad.
@@ -127,9 +127,9 @@ func (r *appResource) parse(ctx context.Context, m appModelV0) (*api.Job, error)
 		return nil, err
 	}
 	if job.Region != nil && *job.Region != "" && *job.Region != api.GlobalRegion && *job.Region != r.connection.region {
-		return nil, fmt.Errorf("%w: job %s names the region %q; set region = %q in the provider's configuration, so that the job is read where it is written", nomad.ErrSpecification, *job.ID, *job.Region, *job.Region)
+		return nil, fmt.Errorf("%w: job %s names the region %q; set region = %q in the provider's configuration, so that the job is read where it is written", jobspec.ErrSpecification, *job.ID, *job.Region, *job.Region)
 	}
-	return job, nomad.CheckScalable(job, m.Group.ValueString())
+	return job, jobspec.CheckScalable(job, m.Group.ValueString())
 }
 
 func targetOf(job *api.Job, m appModelV0) scaler.AppID {
@@ -142,9 +142,9 @@ func sameJob(a, b scaler.AppID) bool { return a.Namespace == b.Namespace && a.Jo
 // blame names the attribute that an error of parse is about, or "".
 func blame(err error) string {
 	switch {
-	case errors.Is(err, nomad.ErrNoGroup):
+	case errors.Is(err, jobspec.ErrNoGroup):
 		return "group"
-	case errors.Is(err, nomad.ErrSpecification):
+	case errors.Is(err, jobspec.ErrSpecification):
 		return "jobspec"
 	default:
 		return ""

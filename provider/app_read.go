@@ -12,6 +12,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // Read shows the policy as Nomad has it, and what else somebody changed. A job
@@ -43,7 +44,7 @@ func (r *appResource) Read(ctx context.Context, req resource.ReadRequest, resp *
 	var baseline map[string]string
 	resp.Diagnostics.Append(readPrivate(ctx, req.Private, baselineKey, &baseline)...)
 	if baseline == nil {
-		baseline = nomad.Flatten(job)
+		baseline = jobspec.Flatten(job)
 		resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, baselineKey, baseline)...)
 	}
 	if resp.Diagnostics.HasError() {
@@ -56,7 +57,7 @@ func (r *appResource) Read(ctx context.Context, req resource.ReadRequest, resp *
 func (m appModelV0) seen(job *api.Job, baseline map[string]string) appModelV0 {
 	t := m.target()
 	m.scalingModel = liveScaling(job, t, m.scalingModel)
-	m.Drift = driftValue(nomad.Drift(baseline, job, t.Group))
+	m.Drift = driftValue(jobspec.Drift(baseline, job, t.Group))
 	return m
 }
 
@@ -66,7 +67,7 @@ func (m appModelV0) seen(job *api.Job, baseline map[string]string) appModelV0 {
 func (m appModelV0) unchanged(baseline map[string]string) func(*api.Job) error {
 	return func(job *api.Job) error {
 		if baseline == nil {
-			baseline = nomad.Flatten(job)
+			baseline = jobspec.Flatten(job)
 		}
 		if changed := m.changes(m.seen(job, baseline)); len(changed) > 0 {
 			return &nomad.ChangedError{Paths: changed}
@@ -78,7 +79,7 @@ func (m appModelV0) unchanged(baseline map[string]string) func(*api.Job) error {
 // liveScaling is the policy in the job, written as before where it means the
 // same.
 func liveScaling(job *api.Job, t scaler.AppID, before scalingModel) scalingModel {
-	live, err := nomad.ReadSettings(job, t.Group)
+	live, err := jobspec.ReadSettings(job, t.Group)
 	if err != nil {
 		return noScaling()
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // NewAppResource returns nomadscale_app, which owns a job.
@@ -74,7 +75,7 @@ func (r *appResource) Create(ctx context.Context, req resource.CreateRequest, re
 		resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, declaration.Block.Policy.App)...)
 	}
 	if err == nil || isOverwritten(written, err) {
-		resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, baselineKey, nomad.Flatten(written.Job))...)
+		resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, baselineKey, jobspec.Flatten(written.Job))...)
 	}
 	if err != nil {
 		resp.Diagnostics.Append(r.writeFailed(err, declaration, written)...)
@@ -119,7 +120,7 @@ func (r *appResource) Update(ctx context.Context, req resource.UpdateRequest, re
 	if err == nil || isOverwritten(written, err) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(declaration.Block))...)
 		resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, declaration.Block.Policy.App)...)
-		resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, baselineKey, nomad.Flatten(written.Job))...)
+		resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, baselineKey, jobspec.Flatten(written.Job))...)
 	}
 	if err != nil {
 		resp.Diagnostics.Append(r.writeFailed(err, declaration, written)...)
@@ -202,14 +203,14 @@ func (r *appResource) redeclare(ctx context.Context, plan, state appModelV0, bas
 	declaration.Check = state.unchanged(baseline)
 	if !plan.Jobspec.Equal(state.Jobspec) {
 		if previous, err := r.connection.parseJob(ctx, state.Jobspec.ValueString()); err == nil {
-			declaration.Counts = nomad.ChangedCounts(previous, declaration.Job, now.Group)
+			declaration.Counts = jobspec.ChangedCounts(previous, declaration.Job, now.Group)
 		}
 	}
 	return declaration, diags
 }
 
 // applied is the state after the plan has been carried out.
-func (m appModelV0) applied(block nomad.Block) appModelV0 {
+func (m appModelV0) applied(block jobspec.Block) appModelV0 {
 	m.setTarget(new(block.Policy.App))
 	m.scalingModel = newScalingModel(settingsOf(block), nil, m.scalingModel)
 	m.Drift = driftValue(nil)

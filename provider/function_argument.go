@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // policyParameter is a function's parameter for a policy. Its type is open,
@@ -24,7 +24,7 @@ var policyParameter = function.DynamicParameter{
 }
 
 // readPolicy makes the scaling block that a function's argument describes.
-func readPolicy(argument types.Dynamic, position int64, t scaler.AppID) (nomad.Block, *function.FuncError) {
+func readPolicy(argument types.Dynamic, position int64, t scaler.AppID) (jobspec.Block, *function.FuncError) {
 	set := make(settings)
 	err := eachAttribute("the policy", argument.UnderlyingValue(), []string{autoscaling, serviceSelectionMode, routing}, func(parent string, value attr.Value) error {
 		if parent == serviceSelectionMode {
@@ -35,7 +35,7 @@ func readPolicy(argument types.Dynamic, position int64, t scaler.AppID) (nomad.B
 		})
 	})
 	if err != nil {
-		return nomad.Block{}, function.NewArgumentFuncError(position, err.Error())
+		return jobspec.Block{}, function.NewArgumentFuncError(position, err.Error())
 	}
 	block, err := set.block(t)
 	if err == nil {
@@ -45,7 +45,7 @@ func readPolicy(argument types.Dynamic, position int64, t scaler.AppID) (nomad.B
 	for _, e := range scaler.ValueErrors(err) {
 		said = append(said, invalidValue(e).Detail())
 	}
-	return nomad.Block{}, function.NewArgumentFuncError(position, strings.TrimSuffix(strings.Join(said, " "), "."))
+	return jobspec.Block{}, function.NewArgumentFuncError(position, strings.TrimSuffix(strings.Join(said, " "), "."))
 }
 
 // take reads the value of a field.

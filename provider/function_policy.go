@@ -11,7 +11,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // NewPolicyFunction returns policy, which renders a policy for a jobspec.
@@ -55,7 +55,7 @@ func (policyFunction) Run(ctx context.Context, req function.RunRequest, resp *fu
 }
 
 // renderBlock writes a scaling block as a jobspec does.
-func renderBlock(b nomad.Block) string {
+func renderBlock(b jobspec.Block) string {
 	rendered := b.Render()
 	file := hclwrite.NewEmptyFile()
 	scaling := file.Body().AppendNewBlock("scaling", nil).Body()

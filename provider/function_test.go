@@ -15,7 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // calling is a configuration whose output is what a function returns.
@@ -135,7 +135,7 @@ func TestPolicyFunction(t *testing.T) {
 					if err != nil {
 						return fmt.Errorf("%w\n%s", err, rendered)
 					}
-					block, err := nomad.ParseBlock(job.TaskGroups[0].Scaling)
+					block, err := jobspec.ParseBlock(job.TaskGroups[0].Scaling)
 					if err != nil {
 						return fmt.Errorf("%w\n%s", err, rendered)
 					}

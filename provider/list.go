@@ -16,6 +16,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // listSchema is that of a list, with the filter that every list has.
@@ -52,7 +53,7 @@ func (c *connection) list(ctx context.Context, req list.ListRequest, stream *lis
 }
 
 // fill fills in the resource of a result. It returns [nomad.ErrNotFound] or
-// [nomad.ErrNoGroup] when there is none any more.
+// [jobspec.ErrNoGroup] when there is none any more.
 type fill func(context.Context, scaler.AppID, *list.ListResult) error
 
 // listTargets streams a result for each group, with its resource where Terraform
@@ -74,7 +75,7 @@ func listTargets(ctx context.Context, req list.ListRequest, all iter.Seq2[scaler
 			result.Diagnostics.Append(setIdentity(ctx, result.Identity, t)...)
 			if req.IncludeResource {
 				switch err := full(ctx, t, &result); {
-				case errors.Is(err, nomad.ErrNotFound) || errors.Is(err, nomad.ErrNoGroup):
+				case errors.Is(err, nomad.ErrNotFound) || errors.Is(err, jobspec.ErrNoGroup):
 					continue
 				case err != nil:
 					push(listFailed(sentence(err)))

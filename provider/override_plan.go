@@ -13,6 +13,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // ValidateConfig checks what does not depend on the app. Values that are not
@@ -135,7 +136,7 @@ func (r *overrideResource) check(ctx context.Context, plan overrideModelV0) diag
 	switch {
 	case err == nil:
 		return invalidOverride(o.Check(block.Policy, block.Bounds(), now))
-	case errors.Is(err, nomad.ErrNotFound), errors.Is(err, nomad.ErrNoGroup):
+	case errors.Is(err, nomad.ErrNotFound), errors.Is(err, jobspec.ErrNoGroup):
 		return nil
 	default:
 		return diag.Diagnostics{diag.NewAttributeWarningDiagnostic(path.Root("job_id"), "The app could not be checked",

@@ -17,6 +17,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // NewOverrideResource returns nomadscale_override, which changes a policy for a
@@ -245,7 +246,7 @@ func (r *overrideResource) setFailed(err error, t scaler.AppID) diag.Diagnostics
 		return invalidOverride(err)
 	case errors.Is(err, nomad.ErrConflict):
 		diags.AddError("The override has changed", fmt.Sprintf("Somebody else has changed or cleared the override of %s since this was planned; theirs stays. Plan again.", t))
-	case errors.Is(err, nomad.ErrNoGroup):
+	case errors.Is(err, jobspec.ErrNoGroup):
 		diags.AddAttributeError(path.Root("group"), "Invalid group", sentence(err))
 	case errors.Is(err, nomad.ErrNotFound):
 		diags.AddAttributeError(path.Root("job_id"), "There is no such app",

@@ -24,6 +24,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -46,7 +47,7 @@ func (c *clock) in(d time.Duration) string { return c.now().Add(d).Format(time.R
 func overridable(t *testing.T, job string) scaler.AppID {
 	t.Helper()
 	p := nomadtest.Policy(t, job, scaler.Document{"min_instances": "0"})
-	block := nomad.NewBlock(p)
+	block := jobspec.NewBlock(p)
 	block.Max = 50
 	j := nomadtest.Job(p)
 	j.TaskGroups[0].Scaling = block.Render()
@@ -537,7 +538,7 @@ func TestOverrideExamples(t *testing.T) {
 	t.Parallel()
 	for _, group := range []string{"web", "search"} {
 		p := nomadtest.Policy(t, "shop-"+group, scaler.Document{"group": group, "min_instances": "0"})
-		block := nomad.NewBlock(p)
+		block := jobspec.NewBlock(p)
 		block.Max = 50
 		j := nomadtest.Job(p)
 		j.TaskGroups[0].Scaling = block.Render()

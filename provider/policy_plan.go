@@ -13,6 +13,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 func (r *policyResource) ConfigValidators(context.Context) []resource.ConfigValidator {
@@ -85,12 +86,12 @@ func (r *policyResource) checkTarget(ctx context.Context, t scaler.AppID, plan p
 	defer cancel()
 	job, err := r.connection.client.ReadJob(ctx, t.Namespace, t.Job)
 	if err == nil {
-		err = nomad.CheckGroup(job, t.Group)
+		err = jobspec.CheckGroup(job, t.Group)
 	}
 	switch {
 	case err == nil || errors.Is(err, nomad.ErrNotFound):
 		return r.advise(ctx, job, plan)
-	case errors.Is(err, nomad.ErrNoGroup) || errors.Is(err, nomad.ErrSpecification):
+	case errors.Is(err, jobspec.ErrNoGroup) || errors.Is(err, jobspec.ErrSpecification):
 		return cannotScale(err)
 	default:
 		return diag.Diagnostics{diag.NewAttributeWarningDiagnostic(path.Root("job_id"), "The job could not be checked",
@@ -113,7 +114,7 @@ func (r *policyResource) advise(ctx context.Context, job *api.Job, plan policyMo
 // cannotScale is the diagnostic for a job or a group that can have no policy.
 func cannotScale(err error) diag.Diagnostics {
 	name := "job_id"
-	if errors.Is(err, nomad.ErrNoGroup) {
+	if errors.Is(err, jobspec.ErrNoGroup) {
 		name = "group"
 	}
 	return diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root(name), "Invalid "+name, sentence(err))}

@@ -226,7 +226,7 @@ func TestChangedPolicyIsNotUndoneUnseen(t *testing.T) {
 		apply(t,
 			resource.TestStep{Config: config(id, "5")},
 			resource.TestStep{
-				Config: config(id, "6"), ExpectError: said("somebody else has changed autoscaling.scale_up_step"),
+				Config: config(id, "6"), ExpectError: said("another writer has changed autoscaling.scale_up_step"),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{betweenPlanAndApply(step(id))}},
 			},
 			resource.TestStep{

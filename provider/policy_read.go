@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // Read shows the policy as Nomad has it, and what else somebody changed in its
@@ -44,7 +45,7 @@ func (r *policyResource) Read(ctx context.Context, req resource.ReadRequest, res
 	var baseline map[string]string
 	resp.Diagnostics.Append(readPrivate(ctx, req.Private, baselineKey, &baseline)...)
 	if baseline == nil {
-		baseline = nomad.FlattenBlock(job, t.Group)
+		baseline = jobspec.FlattenBlock(job, t.Group)
 		resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, baselineKey, baseline)...)
 	}
 	if resp.Diagnostics.HasError() {
@@ -58,7 +59,7 @@ func (r *policyResource) Read(ctx context.Context, req resource.ReadRequest, res
 func (m policyModelV0) seen(job *api.Job, baseline map[string]string) policyModelV0 {
 	t := m.target()
 	m.scalingModel = liveScaling(job, t, m.scalingModel)
-	m.Drift = driftValue(nomad.BlockDrift(baseline, job, t.Group))
+	m.Drift = driftValue(jobspec.BlockDrift(baseline, job, t.Group))
 	return m
 }
 
@@ -68,7 +69,7 @@ func (m policyModelV0) seen(job *api.Job, baseline map[string]string) policyMode
 func (m policyModelV0) unchanged(baseline map[string]string) func(*api.Job) error {
 	return func(job *api.Job) error {
 		if baseline == nil {
-			baseline = nomad.FlattenBlock(job, m.target().Group)
+			baseline = jobspec.FlattenBlock(job, m.target().Group)
 		}
 		now := m.seen(job, baseline)
 		if changed := append(m.changes(now.scalingModel), driftChanges(m.Drift, now.Drift)...); len(changed) > 0 {
@@ -87,12 +88,12 @@ func (r *policyResource) ImportState(ctx context.Context, req resource.ImportSta
 func (m *policyModelV0) adopt(job *api.Job) diag.Diagnostics {
 	t := m.target()
 	m.Detach = types.BoolValue(false)
-	if err := nomad.CheckGroup(job, t.Group); err != nil {
+	if err := jobspec.CheckGroup(job, t.Group); err != nil {
 		return cannotScale(err)
 	}
-	if _, err := nomad.ReadSettings(job, t.Group); err != nil {
+	if _, err := jobspec.ReadSettings(job, t.Group); err != nil {
 		return diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root("group"), "The group has no nomadscale policy",
-			fmt.Sprintf("Group %s of job %s in namespace %s has no scaling block with the strategy %q, so there is nothing to import. Apply the resource without importing it: that puts the policy there.", t.Group, t.Job, t.Namespace, nomad.Driver))}
+			fmt.Sprintf("Group %s of job %s in namespace %s has no scaling block with the strategy %q, so there is nothing to import. Apply the resource without importing it: that puts the policy there.", t.Group, t.Job, t.Namespace, jobspec.Driver))}
 	}
 	return nil
 }

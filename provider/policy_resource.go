@@ -13,6 +13,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // NewPolicyResource returns nomadscale_policy, which attaches a policy to a group
@@ -159,14 +160,14 @@ func (r *policyResource) Delete(ctx context.Context, req resource.DeleteRequest,
 }
 
 // block is the scaling block that the model declares.
-func (m policyModelV0) block() (nomad.Block, diag.Diagnostics) {
+func (m policyModelV0) block() (jobspec.Block, diag.Diagnostics) {
 	set, _ := m.settings()
 	block, err := set.block(m.target())
 	return block, invalidPolicy(err)
 }
 
 // applied is the state after the plan has been carried out.
-func (m policyModelV0) applied(block nomad.Block) policyModelV0 {
+func (m policyModelV0) applied(block jobspec.Block) policyModelV0 {
 	m.scalingModel = newScalingModel(settingsOf(block), nil, m.scalingModel)
 	m.Drift = driftValue(nil)
 	return m
@@ -176,7 +177,7 @@ func (m policyModelV0) applied(block nomad.Block) policyModelV0 {
 // and of the one that stood there.
 func keepAttached(ctx context.Context, private privateWriter, written nomad.Written, m policyModelV0, former *api.ScalingPolicy) diag.Diagnostics {
 	diags := keepPrivate(ctx, private, formerKey, former)
-	diags.Append(keepPrivate(ctx, private, baselineKey, nomad.FlattenBlock(written.Job, m.target().Group))...)
+	diags.Append(keepPrivate(ctx, private, baselineKey, jobspec.FlattenBlock(written.Job, m.target().Group))...)
 	return diags
 }
 
@@ -210,7 +211,7 @@ func (r *policyResource) writeFailed(err error, written nomad.Written) diag.Diag
 	switch {
 	case errors.As(err, &attached):
 		diags.AddAttributeError(path.Root("group"), "The group has a nomadscale policy already", alreadyAttached(attached))
-	case errors.Is(err, nomad.ErrNoGroup) || errors.Is(err, nomad.ErrSpecification):
+	case errors.Is(err, jobspec.ErrNoGroup) || errors.Is(err, jobspec.ErrSpecification):
 		return cannotScale(err)
 	case isOverwritten(written, err):
 		diags.Append(changedAfter(err))
@@ -229,11 +230,11 @@ func (r *policyResource) writeFailed(err error, written nomad.Written) diag.Diag
 // alreadyAttached says which policy it is, and what to do.
 func alreadyAttached(e *nomad.AttachedError) string {
 	whose := "It was written by hand, or came with the job's specification."
-	if e.Rendered {
+	if e.Canonical {
 		whose = "It stands as nomadscale writes it, so another nomadscale_policy or a nomadscale_app declares it, here or in another state."
 	}
 	return fmt.Sprintf("Group %s of job %s in namespace %s scales between %s and %s instances by a policy that is not in the state of this resource. %s A group has one policy, in one place: remove it there, or manage it here and import it:\n\n  terraform import nomadscale_policy.<name> %s",
-		e.Target.Group, e.Target.Job, e.Target.Namespace, e.Settings.Document["min_instances"], e.Settings.Document["max_instances"], whose, e.Target)
+		e.App.Group, e.App.Job, e.App.Namespace, e.Settings.Document["min_instances"], e.Settings.Document["max_instances"], whose, e.App)
 }
 
 func logPolicy(ctx context.Context, message string, t scaler.AppID) {

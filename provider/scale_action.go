@@ -19,6 +19,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // NewScaleAction returns nomadscale_scale, which changes a count now. The count
@@ -133,7 +134,7 @@ func (a *scaleAction) Invoke(ctx context.Context, req tfaction.InvokeRequest, re
 		reason = m.Reason.ValueString()
 	}
 	t, count := m.target(a.connection.namespace), int(m.Instances.ValueInt64())
-	before, err := client.ScaleByHand(ctx, t, count, reason)
+	before, err := client.ScaleManually(ctx, t, count, reason)
 	if err != nil {
 		resp.Diagnostics.Append(a.failed(err, t))
 		return
@@ -177,7 +178,7 @@ func (a *scaleAction) failed(err error, t scaler.AppID) diag.Diagnostic {
 	case errors.As(err, &bounds):
 		return diag.NewAttributeErrorDiagnostic(path.Root("instances"), "Invalid instances",
 			fmt.Sprintf("instances is %d; %s has hard_min_instances = %d and hard_max_instances = %d, which Nomad itself enforces. Stay within, or change the bounds of the policy first.", bounds.Count, t, bounds.Min, bounds.Max))
-	case errors.Is(err, nomad.ErrNoGroup):
+	case errors.Is(err, jobspec.ErrNoGroup):
 		return diag.NewAttributeErrorDiagnostic(path.Root("group"), "No such group", sentence(err))
 	case errors.Is(err, nomad.ErrNotFound):
 		return diag.NewAttributeErrorDiagnostic(path.Root("job_id"), "No such job", fmt.Sprintf("Namespace %s has no job %s. See what there is with `nomad job status -namespace='*'`.", t.Namespace, t.Job))

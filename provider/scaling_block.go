@@ -6,7 +6,7 @@ import (
 	"strconv"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // someTarget stands in where the target is not known or does not matter.
@@ -14,7 +14,7 @@ var someTarget = scaler.AppID{Namespace: "default", Job: "job", Group: "group"}
 
 // block makes the scaling block that settings describe, filling in defaults.
 // Its error joins a [*scaler.ValueError] for everything that is wrong.
-func (s settings) block(t scaler.AppID) (nomad.Block, error) {
+func (s settings) block(t scaler.AppID) (jobspec.Block, error) {
 	document := scaler.Document{"namespace": t.Namespace, "job": t.Job, "group": t.Group}
 	var errs []error
 	for _, f := range fields {
@@ -31,10 +31,10 @@ func (s settings) block(t scaler.AppID) (nomad.Block, error) {
 	policy, err := scaler.Parse(document)
 	errs = append(errs, err, s.checkSource())
 	if err := errors.Join(errs...); err != nil {
-		return nomad.Block{}, err
+		return jobspec.Block{}, err
 	}
 	policy.Enabled = s["enabled"] != "false"
-	block := nomad.NewBlock(policy)
+	block := jobspec.NewBlock(policy)
 	s.surround(&block)
 	return block, block.Check()
 }
@@ -42,7 +42,7 @@ func (s settings) block(t scaler.AppID) (nomad.Block, error) {
 // checkSource reports a source without the query that it needs.
 func (s settings) checkSource() error {
 	source, query := s["source"], s["query"]
-	ours := source == "" || source == nomad.Driver
+	ours := source == "" || source == jobspec.Driver
 	switch custom := s["metric"] == string(scaler.Custom); {
 	case custom && source == "":
 		return &scaler.ValueError{Key: "source", Allowed: "set when metric is custom: the name of an APM plugin of the autoscaler"}
@@ -57,7 +57,7 @@ func (s settings) checkSource() error {
 
 // surround sets what stands around the policy in its block. The texts have been
 // checked.
-func (s settings) surround(b *nomad.Block) {
+func (s settings) surround(b *jobspec.Block) {
 	if source := s["source"]; source != "" {
 		b.Source = source
 	}
@@ -79,7 +79,7 @@ func (s settings) surround(b *nomad.Block) {
 }
 
 // settingsOf lists every value of a block, so that nothing is left to defaults.
-func settingsOf(b nomad.Block) settings {
+func settingsOf(b jobspec.Block) settings {
 	s := settings{
 		"enabled":             strconv.FormatBool(b.Policy.Enabled),
 		"source":              b.Source,
@@ -99,7 +99,7 @@ func settingsOf(b nomad.Block) settings {
 
 // liveSettings are what a group's scaling block says. Of a block that is wrong
 // they are its values as they stand, without those that are wrong alone.
-func liveSettings(live nomad.Settings, t scaler.AppID) settings {
+func liveSettings(live jobspec.Settings, t scaler.AppID) settings {
 	s := settings{
 		"enabled":             strconv.FormatBool(live.Enabled),
 		"source":              live.Source,

@@ -15,6 +15,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // NewScalingEventsDataSource returns nomadscale_scaling_events, an app's audit
@@ -84,7 +85,7 @@ func (a *namedApp) resolve(c *connection) scaler.AppID {
 // unread explains why something about an app could not be read.
 func (c *connection) unread(err error, what string) diag.Diagnostic {
 	switch {
-	case errors.Is(err, nomad.ErrNoGroup):
+	case errors.Is(err, jobspec.ErrNoGroup):
 		return diag.NewAttributeErrorDiagnostic(path.Root("group"), "Invalid group", sentence(err))
 	case errors.Is(err, nomad.ErrNotFound):
 		return diag.NewAttributeErrorDiagnostic(path.Root("job_id"), "There is no such app", sentence(err)+" The data source nomadscale_apps lists the apps that there are.")
@@ -175,7 +176,7 @@ func newEventModel(e nomad.Event) eventModel {
 	if d == nil {
 		return m
 	}
-	m.By = types.StringValue(nomad.Driver)
+	m.By = types.StringValue(jobspec.Driver)
 	if d.Known {
 		m.Load, m.Demand, m.Utilisation = types.Float64Value(d.Load), types.Float64Value(d.Demand), types.Float64Value(d.Utilisation)
 	}

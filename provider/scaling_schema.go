@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // The attributes that hold a policy.
@@ -44,9 +44,9 @@ func (f field) path() path.Path {
 var fields = func() []field {
 	all := []field{
 		{Key: scaler.Key{Name: "enabled", Kind: boolean, Default: "true", Description: "Whether the autoscaler acts on the policy. An app that is not enabled keeps its count."}, parent: autoscaling},
-		around("source", "namespace", nomad.Driver, "The autoscaler's APM plugin that measures the load. Required with `query` when `metric` is `custom`."),
-		around("query", "namespace", "`<metric> <namespace>/<job>/<group>`, which asks the gateways", "What `source` is asked. Required with `source` when `metric` is `custom`, and whenever `source` is another than `"+nomad.Driver+"`."),
-		around("target", "namespace", "nomad-target", "The autoscaler's target plugin that changes the count: the agent's own, or `"+nomad.Driver+"`, which does not wait for the deployments of earlier changes."),
+		around("source", "namespace", jobspec.Driver, "The autoscaler's APM plugin that measures the load. Required with `query` when `metric` is `custom`."),
+		around("query", "namespace", "`<metric> <namespace>/<job>/<group>`, which asks the gateways", "What `source` is asked. Required with `source` when `metric` is `custom`, and whenever `source` is another than `"+jobspec.Driver+"`."),
+		around("target", "namespace", "nomad-target", "The autoscaler's target plugin that changes the count: the agent's own, or `"+jobspec.Driver+"`, which does not wait for the deployments of earlier changes."),
 		around("evaluation_interval", "start_timeout", "10s", "How often the autoscaler evaluates the policy."),
 		around("hard_min_instances", "min_instances", "`min_instances`", "The `min` of the scaling block: Nomad itself refuses a count below it, from whomever it comes."),
 		around("hard_max_instances", "max_instances", "`max_instances`", "The `max` of the scaling block: Nomad itself refuses a count above it. Overrides move `max_instances` up to here without a new version of the job."),

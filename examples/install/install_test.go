@@ -12,7 +12,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/examples/sandbox"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -112,8 +112,8 @@ func scales(t *testing.T, cluster *nomadtest.Agent, configuration string) {
 	}
 	nomadtest.StartProgram(t, nil, nomadtest.Tool(t, "nomad-autoscaler"), "agent", "-config", config)
 	p := nomadtest.Policy(t, "low", scaler.Document{"min_instances": "2"})
-	block := nomad.NewBlock(p)
-	block.Min, block.Target, block.EvaluationInterval = 1, nomad.Driver, time.Second
+	block := jobspec.NewBlock(p)
+	block.Min, block.Target, block.EvaluationInterval = 1, jobspec.Driver, time.Second
 	job := nomadtest.Job(p)
 	job.TaskGroups[0].Scaling, job.TaskGroups[0].Count = block.Render(), new(1)
 	cluster.Register(t, job)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -55,7 +56,7 @@ func TestJobsWorkWithTheirPolicies(t *testing.T) {
 		"min_instances": "0", "max_instances": "3", "target_requests_per_instance": "10", "scale_up_step": "0",
 		"scale_up_cooldown": "0s", "stop_after_inactive": "10s",
 	})
-	block := nomad.NewBlock(p)
+	block := jobspec.NewBlock(p)
 	block.EvaluationInterval = time.Second
 	job := nomadtest.Job(p, app)
 	job.TaskGroups[0].Scaling = block.Render()
@@ -292,7 +293,7 @@ func TestProviderWorksWithItsPolicy(t *testing.T) {
 			return err
 		}
 		job.Namespace = new("default")
-		written, err := c.CreateJob(ctx, nomad.Declaration{Specification: specification, Job: job, Block: nomad.NewBlock(p)})
+		written, err := c.CreateJob(ctx, nomad.Declaration{Specification: specification, Job: job, Block: jobspec.NewBlock(p)})
 		if err != nil {
 			return err
 		}
@@ -308,7 +309,7 @@ func TestProviderWorksWithItsPolicy(t *testing.T) {
 	lend := func(c *nomad.Client) error {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
-		written, former, err := c.Attach(ctx, nomad.NewBlock(lent))
+		written, former, err := c.Attach(ctx, jobspec.NewBlock(lent))
 		if err != nil {
 			return err
 		}
@@ -345,7 +346,7 @@ func TestProviderWorksWithItsPolicy(t *testing.T) {
 	}
 	scale := func(c *nomad.Client) error {
 		other := 3 - cluster.Status(t, standing).Desired
-		_, err := c.ScaleByHand(t.Context(), target, other, "by hand")
+		_, err := c.ScaleManually(t.Context(), target, other, "by hand")
 		return err
 	}
 	uses := map[string]struct {

@@ -15,7 +15,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -120,7 +120,7 @@ scrape_configs:
 // below returns a job whose count is below its policy's minimum.
 func below(t *testing.T, name string) *api.Job {
 	p := nomadtest.Policy(t, name, scaler.Document{"min_instances": "2", "max_instances": "3"})
-	block := nomad.NewBlock(p)
+	block := jobspec.NewBlock(p)
 	block.Min, block.EvaluationInterval = 1, 500*time.Millisecond
 	job := nomadtest.Job(p)
 	*job.TaskGroups[0].Count = 1

@@ -17,6 +17,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // candidate is a policy to simulate.
@@ -142,7 +143,7 @@ func readJob(text []byte, group string) (candidate, error) {
 }
 
 func readBlock(block *api.ScalingPolicy) (candidate, error) {
-	b, err := nomad.ParseBlock(block)
+	b, err := jobspec.ParseBlock(block)
 	if err != nil {
 		return candidate{}, err
 	}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/load"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -118,10 +118,10 @@ func fields(t *testing.T, got, want object) {
 }
 
 // register registers a job with a policy in a block from 0 to high, changed.
-func register(t *testing.T, agent *nomadtest.Agent, job string, high int, doc scaler.Document, change ...func(*nomad.Block)) scaler.Policy {
+func register(t *testing.T, agent *nomadtest.Agent, job string, high int, doc scaler.Document, change ...func(*jobspec.Block)) scaler.Policy {
 	t.Helper()
 	p := nomadtest.Policy(t, job, doc)
-	block := nomad.NewBlock(p)
+	block := jobspec.NewBlock(p)
 	block.Min, block.Max = 0, high
 	for _, change := range change {
 		change(&block)

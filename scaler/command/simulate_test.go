@@ -17,7 +17,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -191,7 +191,7 @@ func rendered(t *testing.T, disabled bool, changes ...string) *api.ScalingPolicy
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := nomad.NewBlock(p)
+	block := jobspec.NewBlock(p)
 	block.Policy.Enabled = !disabled
 	block.EvaluationInterval = 7e9
 	return block.Render()

@@ -9,6 +9,7 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 func TestStatus(t *testing.T) {
@@ -26,7 +27,7 @@ func TestStatus(t *testing.T) {
 	if _, err := ask(t, "override", "set", full.App.String(), "--max", "20", "--for", "1h"); err != nil {
 		t.Fatal(err)
 	}
-	held := register(t, agent, "held", 50, scaler.Document{"metric": "custom", "target_per_instance": "5"}, func(b *nomad.Block) { b.Source, b.Query = "prometheus", "up" })
+	held := register(t, agent, "held", 50, scaler.Document{"metric": "custom", "target_per_instance": "5"}, func(b *jobspec.Block) { b.Source, b.Query = "prometheus", "up" })
 	if _, err := ask(t, "override", "set", held.App.String(), "--hold", "--for", "1h"); err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +86,7 @@ func strategyOf(block *nomadapi.ScalingPolicy) map[string]any {
 	body := func(blocks any, label string) map[string]any {
 		return blocks.([]any)[0].(map[string]any)[label].([]any)[0].(map[string]any)
 	}
-	return body(body(block.Policy["check"], "load")["strategy"], nomad.Driver)
+	return body(body(block.Policy["check"], "load")["strategy"], jobspec.Driver)
 }
 
 func TestNextActions(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // explanation is why an app has the count that it has.
@@ -89,7 +90,7 @@ is null when nothing is decided.
 
 func (s *session) explain(ctx context.Context, app scaler.AppID) (explanation, error) {
 	d, err := s.nomad.Describe(ctx, app)
-	if errors.Is(err, nomad.ErrNotFound) || errors.Is(err, nomad.ErrNoGroup) {
+	if errors.Is(err, nomad.ErrNotFound) || errors.Is(err, jobspec.ErrNoGroup) {
 		return explanation{}, fmt.Errorf("%w\nnomadscale status lists the apps, and nomad job status -namespace=%s the jobs", err, app.Namespace)
 	}
 	if err != nil {
@@ -136,8 +137,8 @@ func (s *session) decide(ctx context.Context, e *explanation, p scaler.Policy, d
 }
 
 // series is the load as the autoscaler sees it.
-func (s *session) series(ctx context.Context, b nomad.Block) ([]scaler.Sample, error) {
-	if b.Source != nomad.Driver {
+func (s *session) series(ctx context.Context, b jobspec.Block) ([]scaler.Sample, error) {
+	if b.Source != jobspec.Driver {
 		return nil, fmt.Errorf("it comes from the autoscaler's source %s, which is not asked here", b.Source)
 	}
 	gateways, err := s.load()
@@ -157,7 +158,7 @@ func (e *explanation) withoutPolicy(d nomad.Description) {
 	wrong := strings.ReplaceAll(e.Error, "\n", "; ")
 	if errors.Is(d.BlockErr, nomad.ErrNotFound) {
 		e.Answer = fmt.Sprintf("Nothing scales %s: it has no nomadscale policy (%s).", e.App, wrong)
-		e.note("Give it one: nomadscale_app in Terraform, or a scaling block with the strategy %q in the job.", nomad.Driver)
+		e.note("Give it one: nomadscale_app in Terraform, or a scaling block with the strategy %q in the job.", jobspec.Driver)
 		return
 	}
 	e.Answer = fmt.Sprintf("%s stays at %d: its policy cannot be used: %s.", e.App, e.Desired, wrong)
@@ -191,7 +192,7 @@ func (e *explanation) answer(d nomad.Description, decision scaler.Decision) {
 	case d.Status.Stopped:
 		e.Answer = fmt.Sprintf("%s is stopped, and a job that is stopped does not scale.", e.App)
 		e.note("Start it with: nomad job start -namespace=%s %s", d.App.Namespace, d.App.Job)
-	case decision.Rule == scaler.RuleNoData && d.Block.Source != nomad.Driver:
+	case decision.Rule == scaler.RuleNoData && d.Block.Source != jobspec.Driver:
 		e.Answer = fmt.Sprintf("%s is at %d, and only the autoscaler can tell why: the load is not asked here.", e.App, e.Desired)
 		e.note("The autoscaler logs every decision with its reason at log_level debug; the last action has one too.")
 	case decision.Rule == scaler.RuleNoData:

@@ -9,7 +9,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -144,7 +144,7 @@ default/held/app stays at 1: held by an override until 12:00 UTC, set by ada: la
 	})
 
 	t.Run("scaling is disabled", func(t *testing.T) {
-		p := register(t, agent, "disabled", 50, nil, func(b *nomad.Block) { b.Policy.Enabled = false })
+		p := register(t, agent, "disabled", 50, nil, func(b *jobspec.Block) { b.Policy.Enabled = false })
 		g.load(p, 500)
 		e := answer[object](t, "why", p.App.String(), "--gateway", g.URL)
 		fields(t, e, object{"answer": "default/disabled/app stays at 1: scaling is disabled.", "enabled": false})
@@ -232,7 +232,7 @@ If the gateways cannot be reached from here alone, name them with --gateway; if 
 	})
 
 	t.Run("the load is another source's", func(t *testing.T) {
-		p := register(t, agent, "custom", 50, scaler.Document{"metric": "custom", "target_per_instance": "5"}, func(b *nomad.Block) { b.Source, b.Query = "prometheus", "up" })
+		p := register(t, agent, "custom", 50, scaler.Document{"metric": "custom", "target_per_instance": "5"}, func(b *jobspec.Block) { b.Source, b.Query = "prometheus", "up" })
 		e := answer[object](t, "why", p.App.String())
 		fields(t, e, object{
 			"answer":     "default/custom/app is at 1, and only the autoscaler can tell why: the load is not asked here.",

@@ -21,7 +21,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -386,7 +386,7 @@ func TestOnNomad(t *testing.T) {
 			t.Fatal(err)
 		}
 		check := job.TaskGroups[0].Scaling.Policy["check"].([]any)[0].(map[string]any)["load"].([]any)[0].(map[string]any)
-		strategy := check["strategy"].([]any)[0].(map[string]any)[nomad.Driver].([]any)[0].(map[string]any)
+		strategy := check["strategy"].([]any)[0].(map[string]any)[jobspec.Driver].([]any)[0].(map[string]any)
 		strategy["max_instances"] = "many"
 		if _, _, err := agent.API.Jobs().Register(job, nil); err != nil {
 			t.Fatal(err)

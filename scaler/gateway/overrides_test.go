@@ -12,6 +12,7 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // An override applies at the next decision, and no longer than it says.
@@ -26,7 +27,7 @@ func TestDecisionsFollowOverrides(t *testing.T) {
 	if got := count(now); got != 2 {
 		t.Fatalf("without an override the count is %d, want 2", got)
 	}
-	block := nomad.NewBlock(app.Policy)
+	block := jobspec.NewBlock(app.Policy)
 	block.Max = 10
 	g.overrides.Report([]nomad.AppOverride{{
 		App:      app.Policy.App,
@@ -43,7 +44,7 @@ func TestDecisionsFollowOverrides(t *testing.T) {
 
 // holdUntil is an override that holds the count, in a group that may have none.
 func holdUntil(app nomad.App, until time.Time) nomad.AppOverride {
-	block := nomad.NewBlock(app.Policy)
+	block := jobspec.NewBlock(app.Policy)
 	block.Min, block.Max = 0, 10
 	return nomad.AppOverride{
 		App:      app.Policy.App,

@@ -62,7 +62,7 @@ func TestScale(t *testing.T) {
 		job.Update = slowUpdate()
 		agent.Register(t, job)
 		awaitDeployment(t, agent, p)
-		// More changes than Nomad keeps versions.
+		// More changes than versions that Nomad stores.
 		for count := 2; count <= 12; count++ {
 			before := agent.Status(t, p)
 			if err := agent.Client.Scale(t.Context(), p.App, before, up(before, count)); err != nil {
@@ -120,7 +120,7 @@ func TestScale(t *testing.T) {
 	})
 }
 
-// slowUpdate makes a deployment that lasts longer than any test.
+// slowUpdate returns an update block whose deployment lasts longer than any test.
 func slowUpdate() *api.UpdateStrategy {
 	return &api.UpdateStrategy{
 		MaxParallel:      new(1),

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -21,7 +22,7 @@ func TestWatchApps(t *testing.T) {
 	good := nomadtest.Policy(t, "good", nil)
 	agent.Register(t, nomadtest.Job(good))
 	wrong := nomadtest.Job(nomadtest.Policy(t, "wrong", nil))
-	block := nomad.NewBlock(nomadtest.Policy(t, "elsewhere", nil))
+	block := jobspec.NewBlock(nomadtest.Policy(t, "elsewhere", nil))
 	wrong.TaskGroups[0].Scaling = block.Render()
 	agent.Register(t, wrong)
 	foreign := nomadtest.Job(nomadtest.Policy(t, "foreign", nil))
@@ -107,7 +108,7 @@ func TestWatchInstances(t *testing.T) {
 	})
 }
 
-// The event stream of Nomad leaves out namespaces that come after it.
+// Nomad's event stream leaves out namespaces that are created after it was opened.
 func TestWatchInstancesOfANewNamespace(t *testing.T) {
 	agent := nomadtest.Start(t)
 	w := &recorder{instances: make(map[string]nomad.Instance), t: t}
@@ -177,7 +178,7 @@ func (r *recorder) of(app string) []nomad.Instance {
 	return all
 }
 
-// indexes are those of the instances that are stopping, or of those that are not.
+// indexes returns the indexes of the instances that are stopping, or of those that are not.
 func (r *recorder) indexes(app string, stopping bool) []int {
 	var indexes []int
 	for _, i := range r.of(app) {

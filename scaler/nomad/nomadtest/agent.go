@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,19 +18,19 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
-// Agent is a Nomad agent that is server and client in one, listening on
-// loopback and running tasks with raw_exec.
+// Agent is a Nomad agent that is both server and client. It listens on loopback and runs
+// tasks with raw_exec.
 type Agent struct {
 	// Address is the URL of its HTTP API.
 	Address string
 	// Token is the management token; "" without ACLs.
 	Token string
-	// API is Nomad's own client of it.
+	// API is the client of the Nomad project for it.
 	API *api.Client
-	// Client is nomadscale's client of it.
+	// Client is nomadscale's client for it.
 	Client *nomad.Client
 
-	// rpc is where other agents reach it.
+	// rpc is the address for other agents.
 	rpc     string
 	dir     string
 	command []string
@@ -40,15 +39,15 @@ type Agent struct {
 	tasks   taskPorts
 }
 
-// Options vary an agent.
+// Options are the options of an agent.
 type Options struct {
 	// ACL turns access control on and bootstraps a management token.
 	ACL bool
 	// Durable keeps the state on disk, for a test that restarts the agent.
 	Durable bool
-	// Config is more of the agent's configuration, in HCL.
+	// Config is an addition to the agent's configuration, in HCL.
 	Config string
-	// Dir is where the agent keeps its data and its log.
+	// Dir is the directory of the agent's data and log.
 	Dir string
 }
 
@@ -61,7 +60,7 @@ func Start(t testing.TB, options ...Options) *Agent {
 	}
 	binary := Tool(t, "nomad")
 	// Not t.TempDir: paths of sockets under it would be too long.
-	dir, err := os.MkdirTemp("", "nomad") //nolint:usetesting // as said above
+	dir, err := os.MkdirTemp("", "nomad") //nolint:usetesting // for the reason above
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,8 +113,9 @@ func Run(ctx context.Context, binary string, o Options) (*Agent, error) {
 // agentPorts is how many ports an agent listens on: http, rpc and serf.
 const agentPorts = 3
 
-// launch starts an agent: a server if there is a configuration for one, and a
-// client of the servers at some addresses, or of itself, unless that is noClient.
+// launch starts an agent. It is a server if server is the configuration of one. It is a
+// client of the servers at the addresses clientOf, or of itself for "", unless clientOf is
+// noClient.
 func launch(binary string, o Options, ports []int, server, clientOf string) (*Agent, error) {
 	a := &Agent{
 		Address: fmt.Sprintf("http://127.0.0.1:%d", ports[0]),
@@ -126,7 +126,8 @@ func launch(binary string, o Options, ports []int, server, clientOf string) (*Ag
 	if !o.Durable {
 		a.command = append(a.command, "-dev")
 	}
-	config := fmt.Sprintf(agentConfig, filepath.Join(o.Dir, "data"), ports[0], ports[1], ports[2], ports[1], ports[2], o.ACL) + server + o.Config
+	data := filepath.Join(o.Dir, "data")
+	config := fmt.Sprintf(agentConfig, data, ports[0], ports[1], ports[2], ports[1], ports[2], o.ACL) + server + o.Config
 	if clientOf != noClient {
 		a.tasks = reserveTaskPorts()
 		config += fmt.Sprintf(clientConfig, clientOf, a.tasks.from+1, a.tasks.from+rangeSize-1)
@@ -143,64 +144,6 @@ func launch(binary string, o Options, ports []int, server, clientOf string) (*Ag
 	return a, nil
 }
 
-const agentConfig = `
-data_dir   = %q
-bind_addr  = "127.0.0.1"
-log_level  = "INFO"
-disable_update_check = true
-leave_on_terminate   = false
-
-ports {
-  http = %d
-  rpc  = %d
-  serf = %d
-}
-advertise {
-  http = "127.0.0.1"
-  rpc  = "127.0.0.1:%d"
-  serf = "127.0.0.1:%d"
-}
-plugin "raw_exec" {
-  config { enabled = true }
-}
-consul { client_auto_join = false }
-acl { enabled = %t }
-`
-
-// serverConfig is that of one of a number of servers with a patience in electing
-// a leader, one in seconds with nodes, and the addresses of all.
-const serverConfig = `
-server {
-  enabled          = true
-  bootstrap_expect = %[1]d
-  raft_multiplier  = %[2]d
-  # A node is lost when it has not been heard of for as long again.
-  min_heartbeat_ttl = "%[3]ds"
-  heartbeat_grace   = "%[3]ds"
-  server_join { retry_join = [%[4]s] }
-}
-`
-
-// noClient is for an agent that is only a server.
-const noClient = "none"
-
-// clientConfig is that of a client of the servers at some addresses, with the ports
-// that it gives out. The denied fingerprints ask addresses outside of the machine.
-const clientConfig = `
-client {
-  enabled             = true
-  servers             = [%s]
-  network_interface   = "lo"
-  cpu_total_compute   = 100000
-  memory_total_mb     = 100000
-  min_dynamic_port    = %d
-  max_dynamic_port    = %d
-  options = {
-    "fingerprint.denylist" = "env_aws,env_gce,env_azure,env_digitalocean,consul,vault"
-  }
-}
-`
-
 func (a *Agent) spawn() error {
 	log, err := os.OpenFile(filepath.Join(a.dir, "agent.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -210,8 +153,8 @@ func (a *Agent) spawn() error {
 	a.cmd = exec.Command(a.command[0], a.command[1:]...)
 	a.cmd.Stdout, a.cmd.Stderr = log, log
 	a.cmd.Env = append(environment(), mark+"="+a.dir)
-	// Its own group, so that an interrupt from the keyboard does not reach it
-	// before the jobs are stopped.
+	// A process group of its own, so that an interrupt from the keyboard does not reach
+	// the agent before the jobs are stopped.
 	a.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := a.cmd.Start(); err != nil {
 		return fmt.Errorf("starting Nomad: %w", err)
@@ -224,8 +167,8 @@ func (a *Agent) spawn() error {
 	return nil
 }
 
-// environment is this process's without the NOMAD_* variables, which would
-// point the agent elsewhere.
+// environment returns the environment of this process without the NOMAD_* variables,
+// which would make the agent use another Nomad.
 func environment() []string {
 	var env []string
 	for _, e := range os.Environ() {
@@ -276,7 +219,7 @@ func isReady(node *api.NodeListStub) bool {
 	return node.Status == api.NodeStatusReady && node.Drivers["raw_exec"] != nil && node.Drivers["raw_exec"].Healthy
 }
 
-// Poll tries until it works, the context ends or the agent exits.
+// Poll calls try until it returns no error, the context ends or the agent exits.
 func (a *Agent) Poll(ctx context.Context, doing string, try func() error) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -295,13 +238,13 @@ func (a *Agent) Poll(ctx context.Context, doing string, try func() error) error 
 	}
 }
 
-// Kill ends the agent at once; its tasks run on.
+// Kill kills the agent; its tasks continue to run.
 func (a *Agent) Kill() {
 	_ = a.cmd.Process.Kill()
 	<-a.exited
 }
 
-// Restart starts an agent that was killed, on the data that it left.
+// Restart starts an agent that was killed, with the data that it has stored.
 func (a *Agent) Restart(ctx context.Context) error {
 	if err := a.spawn(); err != nil {
 		return err
@@ -309,7 +252,7 @@ func (a *Agent) Restart(ctx context.Context) error {
 	return a.Ready(ctx)
 }
 
-// Stop ends every job and the agent, and releases what it mounted.
+// Stop stops every job and the agent, and unmounts what it has mounted.
 func (a *Agent) Stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
@@ -318,7 +261,8 @@ func (a *Agent) Stop() error {
 	return err
 }
 
-// end ends the agent and all that it has started, and releases what it mounted.
+// end stops the agent and all processes that it has started, and unmounts what it has
+// mounted.
 func (a *Agent) end(ctx context.Context) {
 	a.awaitTasks(ctx)
 	_ = a.cmd.Process.Signal(os.Interrupt)
@@ -332,8 +276,7 @@ func (a *Agent) end(ctx context.Context) {
 	a.tasks.release()
 }
 
-// StopJobs purges every job and waits until nothing of it runs. Shutdown delays
-// are cut short.
+// StopJobs purges every job without shutdown delays, and waits until no allocation runs.
 func (a *Agent) StopJobs(ctx context.Context) error {
 	all := (&api.QueryOptions{Namespace: api.AllNamespacesNamespace}).WithContext(ctx)
 	return a.Poll(ctx, "stopping the jobs", func() error {
@@ -342,8 +285,9 @@ func (a *Agent) StopJobs(ctx context.Context) error {
 			return err
 		}
 		for _, job := range jobs {
-			options := &api.DeregisterOptions{Purge: true, NoShutdownDelay: true}
-			if _, _, err := a.API.Jobs().DeregisterOpts(job.ID, options, (&api.WriteOptions{Namespace: job.Namespace}).WithContext(ctx)); err != nil {
+			purge := &api.DeregisterOptions{Purge: true, NoShutdownDelay: true}
+			write := (&api.WriteOptions{Namespace: job.Namespace}).WithContext(ctx)
+			if _, _, err := a.API.Jobs().DeregisterOpts(job.ID, purge, write); err != nil {
 				return err
 			}
 		}
@@ -361,8 +305,8 @@ func (a *Agent) StopJobs(ctx context.Context) error {
 	})
 }
 
-// unmount releases the memory file systems of allocation directories, which a
-// killed agent leaves mounted.
+// unmount unmounts the memory file systems of allocation directories, which a killed
+// agent leaves mounted.
 func (a *Agent) unmount() {
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
@@ -382,20 +326,4 @@ func (a *Agent) Log(bytes int) string {
 		return err.Error()
 	}
 	return string(log[max(0, len(log)-bytes):])
-}
-
-// FreePorts returns ports of loopback that nothing listens on.
-func FreePorts(n int) ([]int, error) {
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("finding a free port: %w", err)
-		}
-		defer l.Close()
-		if _, err := fmt.Sscanf(l.Addr().String(), "127.0.0.1:%d", &ports[i]); err != nil {
-			return nil, fmt.Errorf("finding a free port: %w", err)
-		}
-	}
-	return ports, nil
 }

@@ -12,10 +12,11 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
-// Policy is a policy for a group "app" of the job, with the document's defaults
-// unless doc says otherwise.
+// Policy returns a policy for the group "app" of a job. It has the document's defaults, and
+// the values of doc.
 func Policy(t testing.TB, job string, doc scaler.Document) scaler.Policy {
 	t.Helper()
 	whole := scaler.Document{"namespace": "default", "job": job, "group": "app"}
@@ -29,8 +30,8 @@ func Policy(t testing.TB, job string, doc scaler.Document) scaler.Policy {
 	return p
 }
 
-// Job is a job with a policy, of one group "app" with one port "http" that
-// starts at the policy's minimum. Its task sleeps, or runs command.
+// Job returns a job with a policy. Its one group has one port "http" and starts at the
+// policy's minimum. Its task sleeps, or runs command.
 func Job(p scaler.Policy, command ...string) *api.Job {
 	if len(command) == 0 {
 		command = []string{"/bin/sleep", "3600"}
@@ -40,10 +41,10 @@ func Job(p scaler.Policy, command ...string) *api.Job {
 	task.KillTimeout = new(time.Second)
 	group := api.NewTaskGroup(p.App.Group, p.MinInstances).AddTask(task)
 	group.Networks = []*api.NetworkResource{{DynamicPorts: []api.Port{{Label: "http"}}}}
-	group.Scaling = nomad.NewBlock(p).Render()
+	group.Scaling = jobspec.NewBlock(p).Render()
 	job := api.NewServiceJob(p.App.Job, p.App.Job, "global", 50).AddTaskGroup(group)
 	job.Namespace = &p.App.Namespace
-	// Without deployments a change of the count follows another at once.
+	// Without deployments, changes of the count can follow each other immediately.
 	job.Update = &api.UpdateStrategy{MaxParallel: new(0)}
 	return job
 }
@@ -56,7 +57,7 @@ func (a *Agent) Register(t testing.TB, job *api.Job) {
 	}
 }
 
-// Submit registers the job in a file of HCL, with values for its variables.
+// Submit registers the job of an HCL file, with values for its variables.
 func (a *Agent) Submit(file string, variables map[string]string) error {
 	source, err := os.ReadFile(file)
 	if err != nil {
@@ -86,8 +87,8 @@ func (a *Agent) Status(t testing.TB, p scaler.Policy) nomad.Status {
 	return status
 }
 
-// Eventually waits until the condition holds, and fails the test when it does
-// not within the limit.
+// Eventually waits until a condition holds, and fails the test if it does not hold within
+// the limit.
 func Eventually(t testing.TB, limit time.Duration, what string, condition func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -103,18 +104,8 @@ func Eventually(t testing.TB, limit time.Duration, what string, condition func()
 	}
 }
 
-// FreePort is a port of loopback that nothing listens on.
-func FreePort(t testing.TB) int {
-	t.Helper()
-	ports, err := FreePorts(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ports[0]
-}
-
-// Self is a job's command that runs the test's own binary again with a variable
-// set, for its TestMain to act on.
+// Self returns the path of the test's own binary, for a job that runs it again with a
+// variable that its TestMain reads.
 func Self(t testing.TB) string {
 	t.Helper()
 	path, err := os.Executable()

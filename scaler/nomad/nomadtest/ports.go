@@ -4,25 +4,26 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"testing"
 )
 
-// The ports below those that the system gives out. Every agent would think that
-// all of Nomad's are its own.
+// The port ranges of agents are below the ephemeral ports of the system. Without ranges of
+// their own, all agents would assign the same ports.
 const (
 	firstPort  = 10000
 	portRanges = 11
 	rangeSize  = 2000
 )
 
-// taskPorts are those that one agent gives to its tasks. Whoever listens on the
-// first has the rest, so that agents of other tests give out others.
+// taskPorts is the port range that one agent assigns to its tasks. A listener on the first
+// port reserves the range, so that the agents of other tests use other ranges.
 type taskPorts struct {
 	from  int
 	guard net.Listener
 }
 
-// reserveTaskPorts takes ports that no other agent has. When there are none, it
-// takes some that another one may have too.
+// reserveTaskPorts reserves a range that no other agent has. If there is none, it returns a
+// range that another agent may have too.
 func reserveTaskPorts() taskPorts {
 	order := rand.Perm(portRanges)
 	for _, n := range order {
@@ -38,4 +39,36 @@ func (p taskPorts) release() {
 	if p.guard != nil {
 		_ = p.guard.Close()
 	}
+}
+
+// FreePorts returns free ports of the loopback interface.
+func FreePorts(n int) ([]int, error) {
+	ports := make([]int, n)
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("finding a free port: %w", err)
+		}
+		defer l.Close()
+		if _, err := fmt.Sscanf(l.Addr().String(), "127.0.0.1:%d", &ports[i]); err != nil {
+			return nil, fmt.Errorf("finding a free port: %w", err)
+		}
+	}
+	return ports, nil
+}
+
+// FreePort returns a free port of the loopback interface.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	ports, err := FreePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ports[0]
+}
+
+// FreeAddress returns a free port of the loopback interface, as host:port.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	return fmt.Sprintf("127.0.0.1:%d", FreePort(t))
 }

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// StartProgram runs a program until the test ends, with more variables in its
-// environment, each name=value.
+// StartProgram runs a program until the test ends. The variables, as name=value, are added
+// to its environment.
 func StartProgram(t testing.TB, variables []string, command ...string) {
 	t.Helper()
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
@@ -36,14 +36,8 @@ func StartProgram(t testing.TB, variables []string, command ...string) {
 	})
 }
 
-// FreeAddress is a port of loopback that nothing listens on, as host:port.
-func FreeAddress(t testing.TB) string {
-	t.Helper()
-	return fmt.Sprintf("127.0.0.1:%d", FreePort(t))
-}
-
-// Get sends a GET and decodes the JSON of the answer into a value, unless that is
-// nil. An answer other than 200 is an error.
+// Get sends a GET request and decodes the JSON of the response into a value, unless that is
+// nil. A response other than 200 is an error.
 func Get(ctx context.Context, url string, into any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// Servers is a cluster of several servers and a client, each an agent of its own.
+// Servers is a cluster of servers and clients, each an agent of its own.
 type Servers struct {
-	// Agent is the client. It runs the tasks, and its HTTP API passes on what is
-	// the servers' to answer.
+	// Agent is the first client. It runs tasks, and its HTTP API forwards requests to the
+	// servers.
 	*Agent
-	// Clients are all of them.
+	// Clients are all clients.
 	Clients []*Agent
 
 	servers []*Agent
@@ -27,13 +27,13 @@ func StartServers(t testing.TB, n int) *Servers {
 	return StartCluster(t, n, 1)
 }
 
-// StartCluster runs a cluster of n servers and some clients until the test ends. A
-// client that is killed is lost after a few seconds.
+// StartCluster runs a cluster of n servers and some clients until the test ends. Nomad
+// marks a client as lost a few seconds after it is killed.
 func StartCluster(t testing.TB, n, clients int) *Servers {
 	t.Helper()
 	binary := Tool(t, "nomad")
 	// Not t.TempDir: paths of sockets under it would be too long.
-	root, err := os.MkdirTemp("", "nomad") //nolint:usetesting // as said above
+	root, err := os.MkdirTemp("", "nomad") //nolint:usetesting // for the reason above
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func StartCluster(t testing.TB, n, clients int) *Servers {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// addresses are those of the servers' nth port.
+	// addresses lists the addresses of the nth port of each server.
 	addresses := func(nth int) string {
 		var list []string
 		for i := range n {
@@ -55,7 +55,7 @@ func StartCluster(t testing.TB, n, clients int) *Servers {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		// Durable, since -dev would make every agent a cluster of its own.
+		// Durable, because -dev would make each agent a cluster of its own.
 		o := Options{Dir: dir, Durable: true, Config: fmt.Sprintf("name = %q\n", name)}
 		a, err := launch(binary, o, ports[i*agentPorts:(i+1)*agentPorts], server, clientOf)
 		if err != nil {
@@ -74,9 +74,10 @@ func StartCluster(t testing.TB, n, clients int) *Servers {
 
 	s := new(Servers)
 	for i := range n {
-		s.servers = append(s.servers, start(i, fmt.Sprintf("server-%d", i), fmt.Sprintf(serverConfig, n, patience, 2, addresses(2)), noClient))
+		config := fmt.Sprintf(serverConfig, n, raftMultiplier, 2, addresses(2))
+		s.servers = append(s.servers, start(i, fmt.Sprintf("server-%d", i), config, noClient))
 	}
-	// A client that finds no leader tries again after a quarter of a minute.
+	// A client that finds no leader tries again after 15 seconds.
 	Eventually(t, electionTimeout, "a leader", func() bool {
 		leader, err := s.servers[0].API.Status().Leader()
 		return err == nil && leader != ""
@@ -110,7 +111,7 @@ func (s *Servers) readyNodes() (ready int) {
 	return ready
 }
 
-// leader is the server that leads; nil when none does.
+// leader returns the leader of the servers, or nil.
 func (s *Servers) leader() *Agent {
 	address, err := s.API.Status().Leader()
 	if err != nil {
@@ -124,7 +125,7 @@ func (s *Servers) leader() *Agent {
 	return nil
 }
 
-// KillLeader ends the server that leads at once, and returns when another does.
+// KillLeader kills the leader, and returns when there is another one.
 func (s *Servers) KillLeader(t testing.TB) {
 	t.Helper()
 	var killed *Agent
@@ -141,6 +142,6 @@ func (s *Servers) KillLeader(t testing.TB) {
 
 const (
 	electionTimeout = 30 * time.Second
-	// patience keeps a busy machine from electing leaders without a need.
-	patience = 3
+	// raftMultiplier prevents needless elections on a busy machine.
+	raftMultiplier = 3
 )

@@ -12,8 +12,8 @@ import (
 )
 
 // Tool returns the path of a tool that a test needs, such as "nomad",
-// "nomad-autoscaler", "terraform" or "hey". One that is missing is built from
-// source, which takes minutes, once.
+// "nomad-autoscaler", "terraform" or "hey". It builds a missing tool from source once,
+// which takes minutes.
 func Tool(t testing.TB, name string) string {
 	t.Helper()
 	path, err := FindTool(name)
@@ -38,8 +38,8 @@ func FindTool(name string) (string, error) {
 	return strings.TrimSpace(out.String()), nil
 }
 
-// Binary builds the project's own binary into a directory under the name that
-// the autoscaler and the gateway's job know it by, and returns its path.
+// Binary builds the project's own binary into a directory, and returns its path. The binary
+// has the name that the autoscaler and the gateway's job use.
 func Binary(t testing.TB, dir string) string {
 	t.Helper()
 	path, err := Build(dir, "nomadscale", ".")
@@ -64,7 +64,7 @@ func Build(dir, name, pkg string) (string, error) {
 	return path, nil
 }
 
-// Root is the directory of the project's go.mod.
+// Root returns the directory of the project's go.mod.
 func Root() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
