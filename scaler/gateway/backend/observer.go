@@ -14,7 +14,7 @@ var _ instances.Observer = observer{}
 
 // Added gives the app its permits of an instance.
 func (o observer) Added(i *instances.Instance, isNew bool) {
-	o.app.sharing.permits.Add(i.ID, i.InFlight(), o.app.config.Cluster.Snapshot().Alone())
+	o.app.sharing.permits.Add(i.ID, o.app.config.Cluster.Snapshot().Alone())
 	if isNew {
 		o.app.starts.cold.notePlacement(o.app.config.Now())
 	}
