@@ -8,12 +8,14 @@
 package gateway
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,8 +49,10 @@ type Gateway struct {
 	ending atomic.Bool
 	// requests are those in the chain.
 	requests atomic.Int64
-	// work is what runs in the background.
-	work *backend.Work
+	// background ends what runs in the background, which is in work.
+	background context.Context
+	stop       context.CancelFunc
+	work       sync.WaitGroup
 }
 
 // New returns a gateway that listens already and serves once it runs.
@@ -57,12 +61,14 @@ func New(config Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{config: config, work: backend.NewWork(), metrics: admin.NewMetrics()}
+	g := &Gateway{config: config, metrics: admin.NewMetrics()}
+	g.background, g.stop = context.WithCancel(context.Background())
 	g.proxy = proxy.New(proxy.Config{Now: config.Now, Log: config.Log, TrustForwarded: config.TrustForwarded, Tracer: config.Tracer})
 	g.overrides = nomad.NewOverrides(g.ignored)
 	g.connect(rand.Text(), new(cluster.LamportClock))
 	g.chain = g.trace(g.slowClient(g.route(g.limit(g.count(g.forward)))))
 	if err := g.listen(); err != nil {
+		g.stop()
 		return nil, err
 	}
 	return g, nil
@@ -84,7 +90,7 @@ func (g *Gateway) connect(process string, clock *cluster.LamportClock) {
 		Nomad: g.config.Nomad, Overrides: g.overrides, Cluster: g.cluster, Process: process, Clock: clock,
 		Budget:  backend.NewBudget(backend.Usage{Requests: int64(g.config.MaxHeldRequests), Bytes: g.config.MaxHeldBytes}),
 		Prober:  proxy.NewProber(),
-		Metrics: g.metrics, EndDelays: g.config.EndDelays, Now: g.config.Now, Log: g.config.Log, Work: g.work,
+		Metrics: g.metrics, EndDelays: g.config.EndDelays, Now: g.config.Now, Log: g.config.Log, Context: g.background, Go: g.work.Go,
 	})
 	g.metrics.Watch(g.apps, g.cluster)
 	g.admin = admin.Handler(admin.Config{

@@ -22,12 +22,11 @@ const (
 // way have ended, but no longer than the drain timeout. It is called once.
 func (g *Gateway) Run(ctx context.Context) error {
 	defer g.work.Wait()
-	defer g.work.Stop()
-	background := g.work.Context()
-	g.work.Go(func() { g.config.Nomad.WatchApps(background, g.report, g.apps.failed) })
-	g.work.Go(func() { g.config.Nomad.WatchInstances(background, g.apps) })
-	g.work.Go(func() { g.config.Nomad.WatchOverrides(background, g.overrides.Report, g.overrides.Failed) })
-	g.work.Go(func() { g.cluster.Run(background) })
+	defer g.stop()
+	g.work.Go(func() { g.config.Nomad.WatchApps(g.background, g.report, g.apps.failed) })
+	g.work.Go(func() { g.config.Nomad.WatchInstances(g.background, g.apps) })
+	g.work.Go(func() { g.config.Nomad.WatchOverrides(g.background, g.overrides.Report, g.overrides.Failed) })
+	g.work.Go(func() { g.cluster.Run(g.background) })
 
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -42,7 +41,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		MaxHeaderBytes:    g.config.MaxHeaderBytes,
 		HTTP2:             &http.HTTP2Config{MaxReceiveBufferPerStream: streamBuffer},
 		ConnContext:       withConn,
-		BaseContext:       func(net.Listener) context.Context { return background },
+		BaseContext:       func(net.Listener) context.Context { return g.background },
 		ErrorLog:          g.proxy.ErrorLog(),
 	}
 	admin := &http.Server{Handler: g.admin, ReadHeaderTimeout: headTimeout, ErrorLog: g.proxy.ErrorLog()}
@@ -85,7 +84,7 @@ func (g *Gateway) drain(server *http.Server) error {
 	}
 	if err != nil {
 		err = fmt.Errorf("waiting for %d requests to end: %w", g.requests.Load(), err)
-		g.work.Stop()
+		g.stop()
 		ctx, cancel := context.WithTimeout(context.Background(), cutTimeout)
 		defer cancel()
 		err = errors.Join(err, server.Close(), g.idle(ctx))

@@ -48,8 +48,6 @@ type App struct {
 	starts    starts
 	growth    growth
 	sharing   sharing
-	// delaysEnded are the stopping instances whose shutdown_delay has been ended.
-	delaysEnded map[string]bool
 }
 
 // source is the randomness of the selection modes.
@@ -62,20 +60,21 @@ func (source) IntN(n int) int { return rand.IntN(n) }
 func NewApp(config *Config, n nomad.App) *App {
 	a := &App{
 		ID: n.ID, Created: n.Created, Name: n.ID.String(), config: config,
-		log:         config.Log.With("namespace", n.ID.Namespace, "job", n.ID.Job, "group", n.ID.Group),
-		delaysEnded: make(map[string]bool),
-		meter:       load.NewMeter(config.Now(), load.Retention(scaler.Policy{})),
+		log:   config.Log.With("namespace", n.ID.Namespace, "job", n.ID.Job, "group", n.ID.Group),
+		meter: load.NewMeter(config.Now(), load.Retention(scaler.Policy{})),
 	}
 	pool := selection.NewPool(selection.New(scaler.SelectRandom, source{}), 0)
 	a.rate = cluster.NewRateLimit(1 / float64(1+config.Cluster.Snapshot().Size()))
 	a.instances = instances.NewSet(pool, instances.Config{
-		Lock: &a.mu, Observer: observer{a}, Prober: config.Prober, Context: config.Work.Context(), Go: config.Work.Go,
+		Lock: &a.mu, Observer: observer{a}, Prober: config.Prober, Context: config.Context, Go: config.Go,
 		Now: config.Now, Log: a.log,
 	})
 	a.waiting = waiting{app: a}
 	a.starts = starts{app: a}
 	a.growth = growth{app: a, wake: make(chan struct{}, 1)}
-	a.sharing = sharing{app: a, permits: cluster.NewPermits(config.Process, n.ID, config.Clock, pooled{pool})}
+	a.sharing = sharing{
+		app: a, permits: cluster.NewPermits(config.Process, n.ID, config.Clock, pooled{pool}), delaysEnded: make(map[string]bool),
+	}
 	return a
 }
 
@@ -123,40 +122,6 @@ func (a *App) FirstByte(at time.Time) {
 		a.config.Metrics.ColdStart(a.ID, phase, time.Duration(took*float64(time.Second)))
 	}
 	a.log.Info("started from zero", "total", c.Total, "decide", c.Decide, "place", c.Place, "ready", c.Ready, "first_byte", c.FirstByte)
-}
-
-// demand is the app's load at all gateways in the metric of its policy.
-func (a *App) demand() float64 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.demandLocked(a.config.Now())
-}
-
-// demandLocked is the app's load at all gateways in the metric of its policy, and
-// the number of requests for a custom one.
-func (a *App) demandLocked(now time.Time) float64 {
-	p := a.Policy()
-	if p == nil {
-		return 0
-	}
-	s := a.meter.Snapshot(now)
-	s.RequestsPerMinute += a.sharing.remote.RequestsPerMinute
-	s.Concurrency += a.sharing.remote.Concurrency
-	n, _ := loadIn(p.Metric, s)
-	return n
-}
-
-// loadIn is a load in a metric; known is false in one that gateways do not
-// measure.
-func loadIn(metric scaler.Metric, s load.Snapshot) (n float64, known bool) {
-	switch metric {
-	case scaler.RequestsPerMinute:
-		return float64(s.RequestsPerMinute), true
-	case scaler.Concurrency:
-		return float64(s.Concurrency), true
-	default:
-		return float64(s.Concurrency), false
-	}
 }
 
 // Configure takes over a policy. One that is not valid leaves the last good one in

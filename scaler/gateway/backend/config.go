@@ -6,7 +6,6 @@ package backend
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
@@ -37,8 +36,9 @@ type Config struct {
 	Log       *slog.Logger
 	// Unreachable is why Nomad does not answer; nil while it does.
 	Unreachable func() error
-	// Work runs what goes on in the background.
-	Work *Work
+	// Context ends what runs in the background, and Go runs it.
+	Context context.Context
+	Go      func(func())
 }
 
 // Nomad is what an app needs of Nomad; [*nomad.Client] is one.
@@ -61,32 +61,6 @@ type Metrics interface {
 	// Forget drops the metrics of an app that is gone.
 	Forget(app scaler.AppID)
 }
-
-// Work is what runs in the background until it is stopped.
-type Work struct {
-	ctx   context.Context
-	stop  context.CancelFunc
-	group sync.WaitGroup
-}
-
-// NewWork returns work that has not been stopped.
-func NewWork() *Work {
-	w := new(Work)
-	w.ctx, w.stop = context.WithCancel(context.Background())
-	return w
-}
-
-// Context ends when the work is stopped.
-func (w *Work) Context() context.Context { return w.ctx }
-
-// Go runs a function in the background, which ends soon after the context does.
-func (w *Work) Go(f func()) { w.group.Go(f) }
-
-// Stop asks everything to end.
-func (w *Work) Stop() { w.stop() }
-
-// Wait waits until everything has ended.
-func (w *Work) Wait() { w.group.Wait() }
 
 // callTimeout bounds each call to Nomad.
 const callTimeout = 5 * time.Second

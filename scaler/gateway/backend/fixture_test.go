@@ -134,6 +134,8 @@ type fixture struct {
 	metrics *counters
 	// lost is why Nomad does not answer.
 	lost error
+	// work is what runs in the background.
+	work sync.WaitGroup
 }
 
 // newFixture returns what apps share: a Nomad that answers as the test says, no
@@ -147,7 +149,7 @@ func newFixture(t testing.TB, change ...func(*backend.Config)) *fixture {
 		Process:   "self", Clock: new(cluster.LamportClock),
 		Budget:      backend.NewBudget(backend.Usage{Requests: 10000, Bytes: 512 << 20}),
 		Unreachable: func() error { return f.lost },
-		Now:         time.Now, Log: slog.New(slog.DiscardHandler), Work: backend.NewWork(),
+		Now:         time.Now, Log: slog.New(slog.DiscardHandler),
 	}
 	if testing.Verbose() {
 		f.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
@@ -159,9 +161,11 @@ func newFixture(t testing.TB, change ...func(*backend.Config)) *fixture {
 		f.Cluster = cluster.New(cluster.Config{Process: f.Process, Now: f.Now, Log: f.Log})
 	}
 	f.Overrides.Report(nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	f.Context, f.Go = ctx, f.work.Go
 	t.Cleanup(func() {
-		f.Work.Stop()
-		f.Work.Wait()
+		cancel()
+		f.work.Wait()
 	})
 	return f
 }

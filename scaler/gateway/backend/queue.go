@@ -1,6 +1,10 @@
 package backend
 
-import "container/list"
+import (
+	"container/list"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/selection"
+)
 
 // queue holds the requests that wait, in order.
 type queue struct{ waiters list.List }
@@ -14,6 +18,12 @@ type waiter struct {
 	granted chan grant
 	// at is its place in the queue; nil once it has left.
 	at *list.Element
+}
+
+// assignment is an instance that a request is assigned to, and its address then.
+type assignment struct {
+	instance *selection.Instance
+	address  string
 }
 
 // grant ends a wait: with room at an instance, or with the reason for none.

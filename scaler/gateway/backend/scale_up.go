@@ -69,6 +69,27 @@ func (s *growth) decideLocked(p *scaler.Policy, now time.Time, desired int, load
 	return scaler.Decide(s.app.config.Overrides.Apply(*p, now), o)
 }
 
+// demand is the app's load at all gateways in the metric of its policy.
+func (s *growth) demand() float64 {
+	s.app.mu.Lock()
+	defer s.app.mu.Unlock()
+	return s.demandLocked(s.app.config.Now())
+}
+
+// demandLocked is the app's load at all gateways in the metric of its policy, and
+// the number of requests for a custom one.
+func (s *growth) demandLocked(now time.Time) float64 {
+	p := s.app.Policy()
+	if p == nil {
+		return 0
+	}
+	load := s.app.meter.Snapshot(now)
+	load.RequestsPerMinute += s.app.sharing.remote.RequestsPerMinute
+	load.Concurrency += s.app.sharing.remote.Concurrency
+	n, _ := load.In(p.Metric)
+	return n
+}
+
 // maybeUpLocked grows the app if the load calls for more than is expected. If it
 // calls for fewer, it turns new requests away from the instances that Nomad would
 // stop.
@@ -77,7 +98,7 @@ func (s *growth) maybeUpLocked(now time.Time) {
 	if p == nil || s.app.removed {
 		return
 	}
-	load := s.app.demandLocked(now)
+	load := s.demandLocked(now)
 	d := s.decideLocked(p, now, s.expectedLocked(now), load, time.Time{})
 	s.app.instances.Pool.Fence(surplus(p, d))
 	if d.Direction == scaler.Up && !s.running {
@@ -86,7 +107,7 @@ func (s *growth) maybeUpLocked(now time.Time) {
 		case <-s.wake:
 		default:
 		}
-		s.app.config.Work.Go(func() { s.loop(s.app.config.Work.Context(), load) })
+		s.app.config.Go(func() { s.loop(s.app.config.Context, load) })
 	}
 }
 
@@ -145,7 +166,7 @@ func (s *growth) awaitBurst(ctx context.Context, seen float64) {
 		if !pause(ctx, burstTick) {
 			return
 		}
-		load := s.app.demand()
+		load := s.demand()
 		if load <= seen {
 			return
 		}
@@ -218,7 +239,7 @@ func (s *growth) stillNeeded(load float64) (*scaler.Policy, bool) {
 // effectiveLoadLocked is the load now and, at zero, at least that of requests that
 // could not wait.
 func (s *growth) effectiveLoadLocked(now time.Time, desired int, load float64) float64 {
-	current := s.app.demandLocked(now)
+	current := s.demandLocked(now)
 	if desired == 0 {
 		return max(current, load)
 	}

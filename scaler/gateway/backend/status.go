@@ -24,7 +24,7 @@ func (a *App) Status() api.AppStatus {
 	if p := a.Policy(); p != nil {
 		s.Policy, s.Enabled, s.Metric = p.Document(), p.Enabled, p.Metric
 		s.Override = a.config.Overrides.Apply(*p, now).Override
-		if load, known := loadIn(p.Metric, a.meter.Snapshot(now)); known {
+		if load, known := a.meter.Snapshot(now).In(p.Metric); known {
 			s.Load = &load
 		}
 	}

@@ -21,6 +21,8 @@ type sharing struct {
 	permits *cluster.Permits
 	// claiming reports that a goroutine asks for permits.
 	claiming bool
+	// delaysEnded are the stopping instances whose shutdown_delay has been ended.
+	delaysEnded map[string]bool
 }
 
 // pooled shows the instances of a pool to the permits.
@@ -60,8 +62,26 @@ func (s *sharing) observeLocked(m *cluster.Membership) {
 				s.claimLocked()
 			}
 		}
-		s.app.endDelayLocked(i.ID)
+		s.endDelayLocked(i.ID)
 	}
+}
+
+// endDelayLocked ends the shutdown_delay of a stopping instance when its last request
+// is over, at every gateway. It does so once.
+func (s *sharing) endDelayLocked(id string) {
+	c, i := s.app.config, s.app.instances.Get(id)
+	if !c.EndDelays || i == nil || s.delaysEnded[id] || !i.Pooled().Draining() || i.InFlight() > 0 ||
+		!c.Cluster.Snapshot().Drained(s.app.ID, id) {
+		return
+	}
+	s.delaysEnded[id] = true
+	c.Go(func() {
+		ctx, cancel := context.WithTimeout(c.Context, callTimeout)
+		defer cancel()
+		if err := c.Nomad.EndDelay(ctx, id); err != nil {
+			s.app.log.Warn("the delay of a stopping instance could not be ended early", "instance", id, "error", err)
+		}
+	})
 }
 
 // Permits are asked for again after claimFirst at first, and later after claimLast.
@@ -77,8 +97,8 @@ func (s *sharing) claimLocked() {
 		return
 	}
 	s.claiming = true
-	ctx := s.app.config.Work.Context()
-	s.app.config.Work.Go(func() {
+	ctx := s.app.config.Context
+	s.app.config.Go(func() {
 		next := backoff.ExponentialBackOff{InitialInterval: claimFirst, Multiplier: 2, MaxInterval: claimLast}
 		for {
 			served, again := s.claimOnce(ctx)

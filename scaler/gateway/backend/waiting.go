@@ -12,63 +12,6 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/selection"
 )
 
-// Request says what a request needs of an instance.
-type Request struct {
-	// Policy is the one that the request was routed by.
-	Policy  *scaler.Policy
-	Arrived time.Time
-	// Key is what the selection mode hash goes by.
-	Key string
-	// Failed is the instance that has failed the request; "" for none. Another
-	// instance is preferred, and the request waits ahead of all others.
-	Failed string
-	// Client is the request's client.
-	Client Client
-}
-
-// Client is the client of a request that may have to wait.
-type Client interface {
-	// Memory estimates what the request takes while it waits, in bytes.
-	Memory() int64
-	// Left returns a check whether the client has left; nil when the end of the
-	// request's context says so.
-	Left() func() bool
-}
-
-// Lease is room for one request at an instance. It is released once.
-type Lease struct {
-	app *App
-	assignment
-}
-
-// assignment is an instance that a request is assigned to, and its address then.
-type assignment struct {
-	instance *selection.Instance
-	address  string
-}
-
-// Instance is the ID of the instance's allocation; "" without a lease.
-func (l Lease) Instance() string {
-	if l.instance == nil {
-		return ""
-	}
-	return l.instance.ID
-}
-
-// Address is where the instance serves.
-func (l Lease) Address() string { return l.address }
-
-// Release gives the room back, to the request that has waited longest, and judges
-// the instance by the result of the attempt.
-func (l Lease) Release(r api.AttemptResult) {
-	l.app.mu.Lock()
-	defer l.app.mu.Unlock()
-	l.app.instances.Pool.Release(l.instance)
-	l.app.instances.Record(l.instance.ID, l.address, r)
-	l.app.endDelayLocked(l.instance.ID)
-	l.app.waiting.dispatchLocked()
-}
-
 // leftInterval is how often it is checked whether the client of a request that
 // waits has left.
 const leftInterval = time.Second
@@ -78,21 +21,6 @@ var errNoRoom = errors.New("no instance has room")
 
 // errClientLeft is what a request gets whose client has left.
 var errClientLeft = &api.Refusal{Cause: api.CauseClientLeft, Message: "the client has left"}
-
-// Acquire assigns an instance to a request. Without room at any, the request
-// waits, in the order of arrival and no longer than start_timeout; waited is how
-// long. The error is an [*api.Refusal].
-func (a *App) Acquire(ctx context.Context, r *Request) (l Lease, waited time.Duration, err error) {
-	at, err := a.waiting.tryAssign(r)
-	if errors.Is(err, errNoRoom) {
-		began := a.config.Now()
-		at, waited, err = a.waiting.wait(ctx, r, began)
-	}
-	if err != nil {
-		return Lease{}, waited, err
-	}
-	return Lease{a, at}, waited, nil
-}
 
 // waiting is the requests of an app that wait for room. The app's mutex guards it.
 type waiting struct {
@@ -167,10 +95,20 @@ func (q *waiting) wait(ctx context.Context, r *Request, began time.Time) (_ assi
 			return granted.assignment, 0, granted.err
 		}
 		if granted := q.leave(w); granted.err == nil {
-			Lease{q.app, granted.assignment}.Release(api.AttemptResult{})
+			q.release(granted.assignment, api.AttemptResult{})
 		}
 		return assignment{}, 0, errClientLeft
 	}
+}
+
+// release gives room back, and judges the instance by the result of the attempt.
+func (q *waiting) release(at assignment, r api.AttemptResult) {
+	q.app.mu.Lock()
+	defer q.app.mu.Unlock()
+	q.app.instances.Pool.Release(at.instance)
+	q.app.instances.Record(at.instance.ID, at.address, r)
+	q.app.sharing.endDelayLocked(at.instance.ID)
+	q.dispatchLocked()
 }
 
 // errNoBudget is what join returns when the gateway's budget has no room.
@@ -184,7 +122,7 @@ func (q *waiting) enqueue(r *Request) (*waiter, error) {
 		return w, err
 	}
 	// Making room locks another app, and two apps at a time are never locked.
-	if !q.app.config.Budget.makeRoom(q.app, bytes) {
+	if !q.app.config.Budget.makeRoom(q, bytes) {
 		q.app.mu.Lock()
 		defer q.app.mu.Unlock()
 		return nil, q.gatewayFullLocked()
@@ -200,7 +138,7 @@ func (q *waiting) join(r *Request, bytes int64, paid bool) (w *waiter, err error
 	defer a.mu.Unlock()
 	defer func() {
 		if err != nil && paid {
-			budget.give(a, bytes)
+			budget.give(q, bytes)
 		}
 	}()
 	if err := q.failFastLocked(r.Policy); err != nil {
@@ -212,7 +150,7 @@ func (q *waiting) join(r *Request, bytes int64, paid bool) (w *waiter, err error
 			Message: fmt.Sprintf("%d requests are waiting already, which is max_queued_requests", r.Policy.MaxQueuedRequests),
 		}
 	}
-	if !paid && !budget.take(a, bytes) {
+	if !paid && !budget.take(q, bytes) {
 		return nil, errNoBudget
 	}
 	w = newWaiter(r.Key, bytes)
@@ -313,7 +251,7 @@ func (q *waiting) reasonLocked() string {
 func (q *waiting) removeLocked(w *waiter) {
 	q.queue.remove(w)
 	q.app.meter.Dequeue()
-	q.app.config.Budget.give(q.app, w.bytes)
+	q.app.config.Budget.give(q, w.bytes)
 }
 
 // dispatchLocked assigns what room there is to the requests that wait longest.
@@ -376,15 +314,15 @@ func (q *waiting) rejectAllLocked(why *api.Refusal) {
 
 // rejectNewest rejects the request that came last, to make room in the gateway's
 // budget. It reports whether any waited.
-func (a *App) rejectNewest() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	w := a.waiting.queue.newest()
+func (q *waiting) rejectNewest() bool {
+	q.app.mu.Lock()
+	defer q.app.mu.Unlock()
+	w := q.queue.newest()
 	if w == nil {
 		return false
 	}
-	a.waiting.removeLocked(w)
-	w.granted <- grant{err: a.waiting.gatewayFullLocked()}
+	q.removeLocked(w)
+	w.granted <- grant{err: q.gatewayFullLocked()}
 	return true
 }
 
@@ -406,8 +344,8 @@ func (q *waiting) watchLocked() {
 		return
 	}
 	q.watched = true
-	ctx := q.app.config.Work.Context()
-	q.app.config.Work.Go(func() {
+	ctx := q.app.config.Context
+	q.app.config.Go(func() {
 		for q.watchOnce() && pause(ctx, watchInterval) {
 		}
 	})

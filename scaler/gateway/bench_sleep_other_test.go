@@ -1,8 +1,0 @@
-//go:build !linux
-
-package gateway
-
-import "time"
-
-// sleepUntil sleeps until then, or a little longer.
-func sleepUntil(t time.Time) { time.Sleep(time.Until(t)) }
