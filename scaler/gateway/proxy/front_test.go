@@ -14,8 +14,8 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/proxy"
 )
 
-// patience is how long a test waits for something that has to happen.
-const patience = 60 * time.Second
+// testTimeout is how long a test waits for something that has to happen.
+const testTimeout = 60 * time.Second
 
 // front is a server that sends requests to instances: the first attempt goes to the
 // first instance, the second one to the second, and so on in turns.
@@ -80,7 +80,7 @@ func (f *front) next(t testing.TB) attempt {
 	select {
 	case a := <-f.attempts:
 		return a
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		t.Fatal("no attempt has ended")
 		return attempt{}
 	}

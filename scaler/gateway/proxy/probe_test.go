@@ -58,13 +58,13 @@ func TestProbePath(t *testing.T) {
 // A probe that gets no answer ends, with its context or by itself.
 func TestProbeEnds(t *testing.T) {
 	address := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	for _, ends := range []time.Duration{50 * time.Millisecond, patience} {
+	for _, ends := range []time.Duration{50 * time.Millisecond, testTimeout} {
 		ctx, cancel := context.WithTimeout(t.Context(), ends)
 		defer cancel()
 		if err := proxy.NewProber().Probe(ctx, address, "/ready"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want that the time was over", err)
 		}
-		if ends == patience && ctx.Err() != nil {
+		if ends == testTimeout && ctx.Err() != nil {
 			t.Error("the probe did not end by itself")
 		}
 	}
