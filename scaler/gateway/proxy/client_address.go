@@ -8,7 +8,7 @@ import (
 )
 
 // clientAddress is the client's address without the port. Of a trusted chain of
-// proxies only the nearest one is believed.
+// proxies only what the nearest one says counts.
 func clientAddress(r *http.Request, trusted bool) string {
 	if trusted {
 		if chain := r.Header["X-Forwarded-For"]; len(chain) > 0 {

@@ -25,10 +25,10 @@ type Config struct {
 	Now func() time.Time
 	// Log receives what net/http writes about single connections; nil discards it.
 	Log *slog.Logger
-	// TrustForwarded believes the forwarding headers of requests. It is meant for a
+	// TrustForwarded accepts the forwarding headers of requests. It is meant for a
 	// gateway that only a trusted proxy can reach.
 	TrustForwarded bool
-	// Tracer makes a span of each attempt; nil makes none.
+	// Tracer makes a span for each attempt; nil makes none.
 	Tracer trace.Tracer
 	// Transport reaches the instances; nil means HTTP/1.1, and HTTP/2 for gRPC.
 	Transport http.RoundTripper
@@ -65,11 +65,11 @@ func New(config Config) *Proxy {
 }
 
 // Forward makes one attempt: it passes the request to an instance and the answer
-// back. Without an answer it writes nothing to the client, so that another attempt
-// can follow.
+// back. Until an answer begins it writes nothing to the client, so that another
+// attempt can follow.
 //
-// The deadline covers all of it, to the end of the answer. Upgraded connections and
-// event streams stay open for as long as they like once they have begun.
+// The deadline covers all of it, to the end of the answer. It no longer applies once a
+// connection is upgraded or an event stream has begun.
 func (p *Proxy) Forward(w http.ResponseWriter, r *http.Request, a Attempt) (result api.AttemptResult) {
 	s := newAttemptState(a, p.config.Now)
 	ctx := httptrace.WithClientTrace(context.WithValue(r.Context(), stateKey{}, s), &s.trace)
@@ -128,7 +128,7 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest) {
 }
 
 // ClientAddress is the client's address without the port. Of a chain of proxies only
-// the nearest one is believed, and none without TrustForwarded.
+// the nearest one is trusted, and none without TrustForwarded.
 func (p *Proxy) ClientAddress(r *http.Request) string {
 	return clientAddress(r, p.config.TrustForwarded)
 }
