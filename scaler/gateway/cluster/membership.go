@@ -117,18 +117,3 @@ func (m *Membership) Drained(app scaler.AppID, allocation string) bool {
 	}
 	return m.complete
 }
-
-// ScaleOrder is how many other gateways with requests for an app scale it before
-// a process does.
-func (m *Membership) ScaleOrder(app scaler.AppID, process string) (n int) {
-	own := precedence(app, process)
-	for other, one := range m.members {
-		if one.answers && one.apps[app].Concurrency > 0 && precedence(app, other) > own {
-			n++
-		}
-	}
-	return n
-}
-
-// precedence orders the gateways differently for each app.
-func precedence(app scaler.AppID, process string) uint64 { return hash(app.String() + " " + process) }
