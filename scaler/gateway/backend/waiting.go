@@ -346,7 +346,10 @@ func (q *waiting) watchLocked() {
 	q.watched = true
 	ctx := q.app.config.Context
 	q.app.config.Go(func() {
-		for q.watchOnce() && pause(ctx, watchInterval) {
+		for q.watchOnce() {
+			if !pause(ctx, watchInterval) {
+				return
+			}
 		}
 	})
 }

@@ -54,7 +54,7 @@ func (g *group) Probe(_ context.Context, address, _ string) error {
 }
 
 func (g *group) note(event string)                       { g.events = append(g.events, event) }
-func (g *group) Added(i *instances.Instance, isNew bool) { g.note("added " + i.ID) }
+func (g *group) Added(i *instances.Instance, _ bool) { g.note("added " + i.ID) }
 func (g *group) Probed()                                 {}
 func (g *group) Ready(took time.Duration)                { g.note("ready"); g.took = append(g.took, took) }
 func (g *group) Draining(id string)                      { g.note("draining " + id) }
@@ -225,8 +225,8 @@ func TestEjectionBackoff(t *testing.T) {
 			g.record("a", broken())
 			g.want(t, "after few failures", map[string]api.State{"a": api.Ready, "b": api.Ready})
 		}
-		for _, out := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
-			out *= time.Second
+		for _, seconds := range []int{1, 2, 4, 8, 16, 32, 60, 60} {
+			out := time.Duration(seconds) * time.Second
 			time.Sleep(time.Millisecond)
 			g.record("a", broken())
 			time.Sleep(out - time.Millisecond)
