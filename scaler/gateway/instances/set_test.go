@@ -53,14 +53,14 @@ func (g *group) Probe(_ context.Context, address, _ string) error {
 	return g.refuses[address]
 }
 
-func (g *group) note(event string)                       { g.events = append(g.events, event) }
+func (g *group) note(event string)                   { g.events = append(g.events, event) }
 func (g *group) Added(i *instances.Instance, _ bool) { g.note("added " + i.ID) }
-func (g *group) Probed()                                 {}
-func (g *group) Ready(took time.Duration)                { g.note("ready"); g.took = append(g.took, took) }
-func (g *group) Draining(id string)                      { g.note("draining " + id) }
-func (g *group) Removed(id string)                       { g.note("removed " + id) }
-func (g *group) Shrunk()                                 { g.note("shrunk") }
-func (g *group) Ejected()                                { g.note("ejected") }
+func (g *group) Probed()                             {}
+func (g *group) Ready(took time.Duration)            { g.note("ready"); g.took = append(g.took, took) }
+func (g *group) Draining(id string)                  { g.note("draining " + id) }
+func (g *group) Removed(id string)                   { g.note("removed " + id) }
+func (g *group) Shrunk()                             { g.note("shrunk") }
+func (g *group) Ejected()                            { g.note("ejected") }
 
 // locked runs a call with the lock held, and waits for what follows.
 func (g *group) locked(call func()) {
