@@ -104,6 +104,13 @@ func TestGonePeer(t *testing.T) {
 		clock.pass(forget / 2)
 		rounds()
 		wantLoad(t, "after a minute", c.Snapshot(), 0, 0, 0)
+		client.fail("a", nil)
+		rounds()
+		client.fail("a", errRefused)
+		rounds()
+		client.fail("a", nil)
+		rounds()
+		wantLoad(t, "when it answers again at once", c.Snapshot(), 600, 10, 6)
 	})
 }
 
@@ -220,6 +227,22 @@ func TestRefresh(t *testing.T) {
 	client.change("a", func(p *fakePeer) { p.report = busy })
 	c.Refresh(t.Context())
 	wantLoad(t, "after a refresh", c.Snapshot(), 600, 10, 6)
+}
+
+// An answer that comes late does not replace that to a later question.
+func TestLateAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := clientOf(api.PeerReport{Gateway: "other", Process: "p1"})
+		c := start(t, cluster.Config{Client: client, Process: "own"})
+		client.change("a", func(p *fakePeer) { p.delay = 50 * time.Millisecond })
+		go c.Refresh(t.Context())
+		time.Sleep(time.Millisecond)
+		client.change("a", func(p *fakePeer) { p.delay, p.report = 0, busy })
+		c.Refresh(t.Context())
+		wantLoad(t, "at once", c.Snapshot(), 600, 10, 6)
+		time.Sleep(100 * time.Millisecond)
+		wantLoad(t, "after the late answer", c.Snapshot(), 600, 10, 6)
+	})
 }
 
 // Every snapshot is handed on, and every round but the first is announced.

@@ -125,6 +125,38 @@ func TestPermitsOfGatewaysThatAreNotThere(t *testing.T) {
 	}
 }
 
+// A report that comes late does not replace a newer one, and one of a gateway that
+// was not there for a minute is forgotten.
+func TestPermitReportsThatAreOld(t *testing.T) {
+	m, now := membership(t, api.PeerReport{Process: "p2"}), time.Unix(1e9, 0)
+	observed := func() (*cluster.Permits, func(now time.Time) int) {
+		p := permitsOf("p1", new(cluster.LamportClock), instancesOf(4, "a"), false)
+		p.Observe(api.PermitReport{Process: "p2", App: shop, Number: 5, Granted: map[string]int{"a": 3}}, now)
+		return p, func(now time.Time) int {
+			p.Request(4)
+			p.Claim(m, now)
+			return p.Report().Granted["a"]
+		}
+	}
+	p, claimed := observed()
+	p.Observe(api.PermitReport{Process: "p2", App: shop, Number: 4}, now)
+	if got := claimed(now); got != 1 {
+		t.Errorf("after a late report %d were claimed of 4 less 3, want 1", got)
+	}
+	p, claimed = observed()
+	later := now.Add(forget)
+	p.Claim(membership(t), later)
+	if got := claimed(later); got != 1 {
+		t.Errorf("next to a gateway that was away for a minute %d were claimed, want 1", got)
+	}
+	p, claimed = observed()
+	later = later.Add(time.Second)
+	p.Claim(membership(t), later)
+	if got := claimed(later); got != 4 {
+		t.Errorf("next to a gateway that was away for longer %d were claimed, want all", got)
+	}
+}
+
 // holder is the permits of one gateway, with the requests that it has.
 type holder struct {
 	*cluster.Permits
