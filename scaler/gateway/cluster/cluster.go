@@ -161,8 +161,8 @@ func (c *Cluster) discover(ctx context.Context) {
 // round asks every other gateway once.
 func (c *Cluster) round(ctx context.Context) { c.ask(ctx, c.peers.others(), peerTimeout) }
 
-// Refresh asks the gateways that answer for their load now. It is for decisions
-// that concern the load of all.
+// Refresh asks the gateways that answer for their newest load. It is for decisions
+// that depend on the load of all gateways.
 func (c *Cluster) Refresh(ctx context.Context) {
 	if c.Snapshot().Size() > 0 {
 		c.ask(ctx, c.peers.answering(), refreshTimeout)
