@@ -9,7 +9,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/cluster"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/selection"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/instances"
 )
 
 // sharing is an app's part of what the gateways share: its load at the others, and
@@ -25,14 +25,14 @@ type sharing struct {
 	delaysEnded map[string]bool
 }
 
-// pooled shows the instances of a pool to the permits.
-type pooled struct{ *selection.Pool }
+// permitted shows the instances of an app to its permits.
+type permitted struct{ *instances.Set }
 
 // All lists the instances.
-func (p pooled) All() iter.Seq[cluster.Instance] {
+func (p permitted) All() iter.Seq[cluster.Instance] {
 	return func(yield func(cluster.Instance) bool) {
-		for _, i := range p.Instances() {
-			if !yield(cluster.Instance{ID: i.ID, InFlight: i.InFlight(), Open: i.Ready() && !i.Draining()}) {
+		for i := range p.Set.All() {
+			if !yield(cluster.Instance{ID: i.ID, InFlight: i.InFlight(), Open: i.State == api.Ready}) {
 				return
 			}
 		}
@@ -40,9 +40,9 @@ func (p pooled) All() iter.Seq[cluster.Instance] {
 }
 
 // Reserve keeps permits of an instance for other gateways.
-func (p pooled) Reserve(id string, permits int) {
+func (p permitted) Reserve(id string, permits int) {
 	if i := p.Get(id); i != nil {
-		p.SetReserved(i, permits)
+		p.Pool.SetReserved(i.Pooled(), permits)
 	}
 }
 
