@@ -33,12 +33,12 @@ func (g *Gateway) mount(apps []*backend.App) {
 	table := route.NewTable[*site]()
 	sites := make([]*site, len(apps))
 	for i, a := range apps {
-		home := homeRoute(a.ID)
+		home := homeRoute(a)
 		sites[i] = g.siteOf(a, home)
 		table.Add(home, sites[i])
 	}
 	for i, a := range apps {
-		mounts, refused := []string{homeRoute(a.ID).String()}, []string(nil)
+		mounts, refused := []string{homeRoute(a).String()}, []string(nil)
 		for _, asked := range requestedRoutes(a.Policy()) {
 			if owner := table.Add(asked, sites[i]); owner == sites[i] {
 				mounts = append(mounts, asked.String())
@@ -58,11 +58,11 @@ func (g *Gateway) siteOf(a *backend.App, home route.Route) *site {
 			return s
 		}
 	}
-	return &site{app: a, metrics: g.metrics.Of(a.ID)}
+	return &site{app: a, metrics: g.metrics.Of(a.Name)}
 }
 
 // homeRoute is where every app is mounted.
-func homeRoute(app scaler.AppID) route.Route { return route.Route{Prefix: "/apps/" + app.String()} }
+func homeRoute(a *backend.App) route.Route { return route.Route{Prefix: "/apps/" + a.Name} }
 
 // requestedRoutes lists where a policy asks to be mounted besides its app's home.
 func requestedRoutes(p *scaler.Policy) []route.Route {

@@ -108,23 +108,20 @@ func (m *Metrics) Forget(app scaler.AppID) {
 	}
 }
 
-// AppMetrics are those of an app that each request touches.
+// AppMetrics are those of an app that requests touch.
 type AppMetrics struct {
-	requests, rejected, retries *prometheus.CounterVec
-	duration, share, held       prometheus.Observer
+	all      *Metrics
+	app      string
+	requests *prometheus.CounterVec
+
+	duration, share, held prometheus.Observer
 }
 
 // Of returns the metrics of an app.
-func (m *Metrics) Of(app scaler.AppID) *AppMetrics {
-	name := app.String()
-	labels := prometheus.Labels{"app": name}
+func (m *Metrics) Of(app string) *AppMetrics {
 	return &AppMetrics{
-		requests: m.requests.MustCurryWith(labels),
-		rejected: m.rejected.MustCurryWith(labels),
-		retries:  m.retries.MustCurryWith(labels),
-		duration: m.duration.WithLabelValues(name),
-		share:    m.share.WithLabelValues(name),
-		held:     m.held.WithLabelValues(name),
+		all: m, app: app, requests: m.requests.MustCurryWith(prometheus.Labels{"app": app}),
+		duration: m.duration.WithLabelValues(app), share: m.share.WithLabelValues(app), held: m.held.WithLabelValues(app),
 	}
 }
 
@@ -142,7 +139,9 @@ func (m *AppMetrics) Request(status int, took, share, held time.Duration) {
 }
 
 // Rejected counts a request that the gateway answered itself.
-func (m *AppMetrics) Rejected(cause api.Cause) { m.rejected.WithLabelValues(string(cause)).Inc() }
+func (m *AppMetrics) Rejected(cause api.Cause) {
+	m.all.rejected.WithLabelValues(m.app, string(cause)).Inc()
+}
 
 // Retried counts a request that is sent to another instance.
-func (m *AppMetrics) Retried(reason string) { m.retries.WithLabelValues(reason).Inc() }
+func (m *AppMetrics) Retried(reason string) { m.all.retries.WithLabelValues(m.app, reason).Inc() }

@@ -73,7 +73,7 @@ func NewApp(config *Config, n nomad.App) *App {
 	a.starts = starts{app: a}
 	a.growth = growth{app: a, wake: make(chan struct{}, 1)}
 	a.sharing = sharing{
-		app: a, permits: cluster.NewPermits(config.Process, n.ID, config.Clock, permitted{a.instances}), delaysEnded: make(map[string]bool),
+		app: a, permits: cluster.NewPermits(config.Process, n.ID, config.Clock, permitted{a.instances}),
 	}
 	return a
 }

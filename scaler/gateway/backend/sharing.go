@@ -21,7 +21,8 @@ type sharing struct {
 	permits *cluster.Permits
 	// claiming reports that a goroutine asks for permits.
 	claiming bool
-	// delaysEnded are the stopping instances whose shutdown_delay has been ended.
+	// delaysEnded are the stopping instances whose shutdown_delay has been ended; nil
+	// when there was none.
 	delaysEnded map[string]bool
 }
 
@@ -73,6 +74,9 @@ func (s *sharing) endDelayLocked(id string) {
 	if !c.EndDelays || i == nil || s.delaysEnded[id] || !i.Pooled().Draining() || i.InFlight() > 0 ||
 		!c.Cluster.Snapshot().Drained(s.app.ID, id) {
 		return
+	}
+	if s.delaysEnded == nil {
+		s.delaysEnded = make(map[string]bool)
 	}
 	s.delaysEnded[id] = true
 	c.Go(func() {
