@@ -99,11 +99,6 @@ func textsOf(m scalingModel) settings {
 	return set
 }
 
-// ImportState takes <namespace>/<job>/<group> or the identity.
-func (r *appResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	importTarget(ctx, req, resp)
-}
-
 // adopt completes the state of a job that is being imported.
 func (r *appResource) adopt(ctx context.Context, state *appModelV0, job *api.Job) diag.Diagnostics {
 	var diags diag.Diagnostics

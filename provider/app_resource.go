@@ -17,9 +17,7 @@ import (
 // NewAppResource returns nomadscale_app, which owns a job.
 func NewAppResource() resource.Resource { return &appResource{} }
 
-type appResource struct {
-	connection *connection
-}
+type appResource struct{ resourceBase }
 
 var (
 	_ resource.ResourceWithConfigure        = (*appResource)(nil)
@@ -36,18 +34,8 @@ func (r *appResource) Metadata(_ context.Context, req resource.MetadataRequest, 
 	resp.ResourceBehavior.MutableIdentity = true
 }
 
-func (r *appResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
-	resp.IdentitySchema = identitySchema()
-}
-
 func (r *appResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = appSchema(ctx)
-}
-
-func (r *appResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	var diags diag.Diagnostics
-	r.connection, diags = connectionOf(req.ProviderData)
-	resp.Diagnostics.Append(diags...)
 }
 
 // Create registers the job. The state is saved before waiting, so that a job

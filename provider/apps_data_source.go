@@ -8,7 +8,6 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
@@ -18,9 +17,7 @@ import (
 // NewAppsDataSource returns nomadscale_apps, which lists the apps.
 func NewAppsDataSource() datasource.DataSource { return &appsDataSource{} }
 
-type appsDataSource struct {
-	connection *connection
-}
+type appsDataSource struct{ dataSourceBase }
 
 var _ datasource.DataSourceWithConfigure = (*appsDataSource)(nil)
 
@@ -126,12 +123,6 @@ func actionAttributes() map[string]schema.Attribute {
 		"rule":   computedText("The rule of the decision. Null when it was by hand, or by something else than nomadscale."),
 		"reason": computedText("Why, in words."),
 	}
-}
-
-func (d *appsDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
-	var diags diag.Diagnostics
-	d.connection, diags = connectionOf(req.ProviderData)
-	resp.Diagnostics.Append(diags...)
 }
 
 // Read lists all apps at once, and asks for the counts of those that are wanted.

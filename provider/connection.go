@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -46,19 +45,6 @@ func (c *connection) parseJob(ctx context.Context, jobspec string) (*api.Job, er
 	}
 	c.jobs.Store(jobspec, job)
 	return job, nil
-}
-
-// connectionOf takes the connection from what Configure has passed on. It is nil
-// when the provider has not been configured yet.
-func connectionOf(data any) (*connection, diag.Diagnostics) {
-	if data == nil {
-		return nil, nil
-	}
-	c, ok := data.(*connection)
-	if !ok {
-		return nil, diag.Diagnostics{diag.NewErrorDiagnostic("Unexpected provider data", fmt.Sprintf("Got %T. This is a bug in the provider.", data))}
-	}
-	return c, nil
 }
 
 // use returns the client, or says why there is none.

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
-	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
@@ -20,9 +19,7 @@ import (
 // NewInstancesDataSource returns nomadscale_instances, the instances of an app.
 func NewInstancesDataSource() datasource.DataSource { return &instancesDataSource{} }
 
-type instancesDataSource struct {
-	connection *connection
-}
+type instancesDataSource struct{ dataSourceBase }
 
 var (
 	_ datasource.DataSourceWithConfigure      = (*instancesDataSource)(nil)
@@ -35,12 +32,6 @@ func (d *instancesDataSource) Metadata(_ context.Context, req datasource.Metadat
 
 func (d *instancesDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = instancesSchema()
-}
-
-func (d *instancesDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
-	var diags diag.Diagnostics
-	d.connection, diags = connectionOf(req.ProviderData)
-	resp.Diagnostics.Append(diags...)
 }
 
 // ValidateConfig checks the mode and the addresses, as far as they are known.

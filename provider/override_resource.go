@@ -24,9 +24,7 @@ import (
 // while.
 func NewOverrideResource() resource.Resource { return &overrideResource{} }
 
-type overrideResource struct {
-	connection *connection
-}
+type overrideResource struct{ resourceBase }
 
 var (
 	_ resource.ResourceWithConfigure      = (*overrideResource)(nil)
@@ -45,16 +43,6 @@ func (r *overrideResource) Metadata(_ context.Context, req resource.MetadataRequ
 
 func (r *overrideResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = overrideSchema()
-}
-
-func (r *overrideResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
-	resp.IdentitySchema = identitySchema()
-}
-
-func (r *overrideResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	var diags diag.Diagnostics
-	r.connection, diags = connectionOf(req.ProviderData)
-	resp.Diagnostics.Append(diags...)
 }
 
 // overrideKey is where private state keeps the override that was declared.

@@ -79,11 +79,6 @@ func (m policyModelV0) unchanged(baseline map[string]string) func(*api.Job) erro
 	}
 }
 
-// ImportState takes <namespace>/<job>/<group> or the identity.
-func (r *policyResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	importTarget(ctx, req, resp)
-}
-
 // adopt completes the state of a policy that is being imported.
 func (m *policyModelV0) adopt(job *api.Job) diag.Diagnostics {
 	t := m.target()

@@ -20,9 +20,7 @@ import (
 // of a job that something else owns.
 func NewPolicyResource() resource.Resource { return &policyResource{} }
 
-type policyResource struct {
-	connection *connection
-}
+type policyResource struct{ resourceBase }
 
 var (
 	_ resource.ResourceWithConfigure        = (*policyResource)(nil)
@@ -36,18 +34,8 @@ func (r *policyResource) Metadata(_ context.Context, req resource.MetadataReques
 	resp.TypeName = req.ProviderTypeName + "_policy"
 }
 
-func (r *policyResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
-	resp.IdentitySchema = identitySchema()
-}
-
 func (r *policyResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = policySchema(ctx)
-}
-
-func (r *policyResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	var diags diag.Diagnostics
-	r.connection, diags = connectionOf(req.ProviderData)
-	resp.Diagnostics.Append(diags...)
 }
 
 // Create puts the policy into the job, and keeps the block that stood there for

@@ -26,9 +26,7 @@ import (
 // is in no state, so the next plan is as it was.
 func NewScaleAction() tfaction.Action { return &scaleAction{} }
 
-type scaleAction struct {
-	connection *connection
-}
+type scaleAction struct{ actionBase }
 
 var (
 	_ tfaction.ActionWithConfigure      = (*scaleAction)(nil)
@@ -76,12 +74,6 @@ func (a *scaleAction) Schema(_ context.Context, _ tfaction.SchemaRequest, resp *
 			"timeout": schema.StringAttribute{Optional: true, MarkdownDescription: "The most time that the action takes, as `\"90s\"` or `\"10m\"`. Default: `5m`."},
 		},
 	}
-}
-
-func (a *scaleAction) Configure(_ context.Context, req tfaction.ConfigureRequest, resp *tfaction.ConfigureResponse) {
-	var diags diag.Diagnostics
-	a.connection, diags = connectionOf(req.ProviderData)
-	resp.Diagnostics.Append(diags...)
 }
 
 func (a *scaleAction) ValidateConfig(ctx context.Context, req tfaction.ValidateConfigRequest, resp *tfaction.ValidateConfigResponse) {

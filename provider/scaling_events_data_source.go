@@ -22,9 +22,7 @@ import (
 // trail.
 func NewScalingEventsDataSource() datasource.DataSource { return &scalingEventsDataSource{} }
 
-type scalingEventsDataSource struct {
-	connection *connection
-}
+type scalingEventsDataSource struct{ dataSourceBase }
 
 var (
 	_ datasource.DataSourceWithConfigure      = (*scalingEventsDataSource)(nil)
@@ -126,12 +124,6 @@ func (d *scalingEventsDataSource) Schema(_ context.Context, _ datasource.SchemaR
 			},
 		}),
 	}
-}
-
-func (d *scalingEventsDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
-	var diags diag.Diagnostics
-	d.connection, diags = connectionOf(req.ProviderData)
-	resp.Diagnostics.Append(diags...)
 }
 
 // ValidateConfig checks the time.

@@ -6,7 +6,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
@@ -18,10 +17,6 @@ const (
 	serviceSelectionMode = "service_selection_mode"
 	routing              = "routing"
 )
-
-// boolean is the kind of the one value that stands around the document and that
-// no key of it has.
-const boolean scaler.Kind = "boolean"
 
 // field is one value of a policy: a key of the document, or a value of the
 // scaling block around it.
@@ -90,7 +85,7 @@ func lookupField(name string) (field, bool) {
 func scalingSchema() map[string]schema.Attribute {
 	nested := map[string]map[string]schema.Attribute{autoscaling: {}, routing: {}, "": {}}
 	for _, f := range fields {
-		nested[f.parent][f.Name] = f.attribute()
+		nested[f.parent][f.Name] = f.kind().attribute(f.describe())
 	}
 	return map[string]schema.Attribute{
 		autoscaling: schema.SingleNestedAttribute{
@@ -107,23 +102,8 @@ func scalingSchema() map[string]schema.Attribute {
 	}
 }
 
-// attribute is computed as well as optional: what is not configured is planned
-// as its default, so that a plan shows what applies.
-func (f field) attribute() schema.Attribute {
-	description := f.describe()
-	switch f.Kind {
-	case boolean:
-		return schema.BoolAttribute{Optional: true, Computed: true, MarkdownDescription: description}
-	case scaler.Integer:
-		return schema.Int64Attribute{Optional: true, Computed: true, MarkdownDescription: description}
-	case scaler.Number:
-		return schema.Float64Attribute{Optional: true, Computed: true, MarkdownDescription: description}
-	case scaler.List:
-		return schema.ListAttribute{Optional: true, Computed: true, ElementType: types.StringType, MarkdownDescription: description}
-	default:
-		return schema.StringAttribute{Optional: true, Computed: true, MarkdownDescription: description}
-	}
-}
+// kind is how Terraform holds the field.
+func (f field) kind() kind { return kinds[f.Kind] }
 
 // describe says what the field means, what it must be and its default.
 func (f field) describe() string {
@@ -155,28 +135,12 @@ func markdown(text string) string {
 	return strings.ReplaceAll(text, "<", `\<`)
 }
 
-// attrType is the type of the field's value.
-func (f field) attrType() attr.Type {
-	switch f.Kind {
-	case boolean:
-		return types.BoolType
-	case scaler.Integer:
-		return types.Int64Type
-	case scaler.Number:
-		return types.Float64Type
-	case scaler.List:
-		return types.ListType{ElemType: types.StringType}
-	default:
-		return types.StringType
-	}
-}
-
 // attrTypes are the types of a nested attribute's values.
 func attrTypes(parent string) map[string]attr.Type {
 	all := make(map[string]attr.Type)
 	for _, f := range fields {
 		if f.parent == parent {
-			all[f.Name] = f.attrType()
+			all[f.Name] = f.kind().valueType
 		}
 	}
 	return all

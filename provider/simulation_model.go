@@ -9,7 +9,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate/trace"
 )
@@ -44,7 +43,7 @@ func simulationSchema() schema.Schema {
 	policy := make(map[string]schema.Attribute)
 	for _, f := range fields {
 		if f.parent == autoscaling {
-			policy[f.Name] = f.dataAttribute()
+			policy[f.Name] = f.kind().data(f.describe())
 		}
 	}
 	return schema.Schema{
@@ -81,23 +80,6 @@ func simulationSchema() schema.Schema {
 				Computed: true, Attributes: figureAttributes(), MarkdownDescription: "How much greater each figure of `against_result` is than that of `result`. Null without `against`.",
 			},
 		},
-	}
-}
-
-// dataAttribute is the field in the configuration of a data source.
-func (f field) dataAttribute() schema.Attribute {
-	description := f.describe()
-	switch f.Kind {
-	case boolean:
-		return schema.BoolAttribute{Optional: true, MarkdownDescription: description}
-	case scaler.Integer:
-		return schema.Int64Attribute{Optional: true, MarkdownDescription: description}
-	case scaler.Number:
-		return schema.Float64Attribute{Optional: true, MarkdownDescription: description}
-	case scaler.List:
-		return schema.ListAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: description}
-	default:
-		return schema.StringAttribute{Optional: true, MarkdownDescription: description}
 	}
 }
 
