@@ -59,12 +59,12 @@ func appSchema(ctx context.Context) schema.Schema {
 		},
 		"purge_on_destroy": schema.BoolAttribute{
 			Optional: true, Computed: true, Default: booldefault.StaticBool(true),
-			MarkdownDescription: "Make Nomad forget the job on destroy. Default: `true`, so that nothing is left behind and a job of this ID can be declared anew. " +
+			MarkdownDescription: "Make Nomad forget the job on destroy. Default: `true`, so that nothing is left behind and a job of this ID can be declared again. " +
 				"With `false` the stopped job stays, with its versions and scaling events, until Nomad collects it.",
 		},
 		"drift": schema.MapAttribute{
 			Computed: true, ElementType: types.StringType,
-			MarkdownDescription: "What somebody changed by hand in the job outside of the policy, by path, as `group.web.task.app.config.image = \"web:2 (declared web:1)\"`. " +
+			MarkdownDescription: "What has changed in the job outside of Terraform and of the policy, by path, as `group.web.task.app.config.image = \"web:2 (declared web:1)\"`. " +
 				"It is always planned to be empty: a plan shows the changes, and applying it undoes them. Counts are never drift.",
 		},
 		"timeouts": timeoutsAttribute(ctx, "a new job to be healthy", "a changed job to be healthy", "the instances to stop"),

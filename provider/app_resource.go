@@ -66,7 +66,7 @@ func (r *appResource) Create(ctx context.Context, req resource.CreateRequest, re
 		resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, baselineKey, jobspec.Flatten(written.Job))...)
 	}
 	if err != nil {
-		resp.Diagnostics.Append(r.writeFailed(err, declaration, written)...)
+		resp.Diagnostics.Append(r.writeFailed(err, declaration, written))
 		return
 	}
 	logWrite(ctx, "registered a new job", declaration)
@@ -111,15 +111,15 @@ func (r *appResource) Update(ctx context.Context, req resource.UpdateRequest, re
 		resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, baselineKey, jobspec.Flatten(written.Job))...)
 	}
 	if err != nil {
-		resp.Diagnostics.Append(r.writeFailed(err, declaration, written)...)
+		resp.Diagnostics.Append(r.writeFailed(err, declaration, written))
 		return
 	}
 	logWrite(ctx, "registered a changed job", declaration)
 	resp.Diagnostics.Append(r.await(ctx, plan, written)...)
 }
 
-// isOverwritten reports whether an error is that somebody else has written the
-// job since it was written here.
+// isOverwritten reports whether an error is that another writer has changed the job
+// since it was written here.
 func isOverwritten(written nomad.Written, err error) bool {
 	var changed *nomad.ChangedError
 	return errors.As(err, &changed) && written.Job != nil
@@ -234,29 +234,26 @@ func (r *appResource) await(ctx context.Context, m appModelV0, written nomad.Wri
 	return diags
 }
 
-// writeFailed explains why a job could not be written, or not be kept from being
-// written over.
-func (r *appResource) writeFailed(err error, d nomad.Declaration, written nomad.Written) diag.Diagnostics {
-	var diags diag.Diagnostics
-	var changed *nomad.ChangedError
-	switch id := d.Block.Policy.App.String(); {
-	case isOverwritten(written, err):
-		diags.Append(changedAfter(err))
-	case errors.As(err, &changed):
-		diags.Append(changedBefore(err))
-	case errors.Is(err, nomad.ErrExists):
-		diags.AddError("The job exists already",
-			fmt.Sprintf("Job %s runs in namespace %s and is not in the state of this resource. To manage it here, import it:\n\n  terraform import nomadscale_app.<name> %s", *d.Job.ID, *d.Job.Namespace, id))
-	case errors.Is(err, nomad.ErrNotFound):
-		diags.AddError("The job is gone", sentence(err)+" It was removed since this was planned. Plan again: the job will be created.")
-	case errors.Is(err, nomad.ErrConflict):
-		diags.Append(keepsChanging(err))
-	case written.Job != nil:
-		diags.AddError("The job may not be registered", sentence(err)+" Nomad may have it all the same. Plan again to see.\n\n"+r.connection.reach())
-	default:
-		diags.AddError("The job could not be registered", sentence(err)+"\n\n"+r.connection.reach())
+// writeFailed explains why a job could not be written, or was overwritten.
+func (r *appResource) writeFailed(err error, d nomad.Declaration, written nomad.Written) diag.Diagnostic {
+	failed, after := "The job could not be registered", ""
+	if written.Job != nil {
+		failed, after = "The job may not be registered", "Nomad may have it all the same. Plan again to see."
 	}
-	return diags
+	return r.connection.explain(err, failed, after,
+		overwritten(written),
+		explanation{
+			of:      is(nomad.ErrExists),
+			summary: "The job exists already",
+			cause:   fmt.Sprintf("Job %s runs in namespace %s and is not in the state of this resource.", *d.Job.ID, *d.Job.Namespace),
+			advice:  fmt.Sprintf("To manage it here, import it:\n\n  terraform import nomadscale_app.<name> %s", d.Block.Policy.App),
+		},
+		explanation{
+			of:      is(nomad.ErrNotFound),
+			summary: "The job is gone",
+			advice:  "It was removed since this was planned. Plan again: the job will be created.",
+		},
+	)
 }
 
 func logWrite(ctx context.Context, message string, d nomad.Declaration) {

@@ -32,7 +32,7 @@ func (decideFunction) Definition(_ context.Context, _ function.DefinitionRequest
 		Summary: "Decide how many instances should run",
 		MarkdownDescription: "Answers how many instances a policy asks for under a load, with the reason, by the function that the autoscaler's plugin and the gateway decide by. " +
 			"It asks nothing of Nomad. The result is an object: `count`, how many instances should run; `direction`, `up`, `down` or `none`; `rule`, the rule that fired; `reason`, why, in words; " +
-			"`goal`, the count that the load calls for, within the bounds; `demand`, the load in instances at 100 %, and `utilisation`, the demand on each instance besides the buffer, both null while the load is unknown; " +
+			"`goal`, the count that the load calls for, within the bounds; `demand`, the load in instances at 100 %, and `utilisation`, the demand on each instance that is not buffer, both null while the load is unknown; " +
 			"`wait`, how long a cooldown still holds the count back.",
 		Parameters: []function.Parameter{policyParameter, function.DynamicParameter{
 			Name: "observation",

@@ -83,12 +83,12 @@ func (d *instancesDataSource) Read(ctx context.Context, req datasource.ReadReque
 	t := m.resolve(d.connection)
 	block, err := client.Block(ctx, t)
 	if err != nil {
-		resp.Diagnostics.Append(d.connection.unread(err, "The app"))
+		resp.Diagnostics.Append(d.connection.explain(err, "The app could not be read", ""))
 		return
 	}
 	instances, err := client.Instances(ctx, t)
 	if err != nil {
-		resp.Diagnostics.Append(d.connection.unread(err, "The instances"))
+		resp.Diagnostics.Append(d.connection.explain(err, "The instances could not be read", ""))
 		return
 	}
 	if m.ServiceSelectionMode.IsNull() {

@@ -49,7 +49,7 @@ func policySchema(ctx context.Context) schema.Schema {
 		},
 		"drift": schema.MapAttribute{
 			Computed: true, ElementType: types.StringType,
-			MarkdownDescription: "What somebody changed by hand in the group's `scaling` block outside of the policy, by path, as `group.web.scaling.policy.cooldown = \"5m (declared 1ms)\"`. " +
+			MarkdownDescription: "What has changed in the group's `scaling` block outside of Terraform and of the policy, by path, as `group.web.scaling.policy.cooldown = \"5m (declared 1ms)\"`. " +
 				"It is always planned to be empty: a plan shows the changes, and applying it undoes them. The rest of the job is its owner's and never drift; counts are not either.",
 		},
 		"timeouts": timeoutsAttribute(ctx, "the deployment that a new policy makes", "the deployment that a changed policy makes", "Nomad to take the policy out"),

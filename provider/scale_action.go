@@ -166,21 +166,30 @@ func (a *scaleAction) reminder(ctx context.Context, t scaler.AppID, count int) d
 // failed explains why the count could not be changed.
 func (a *scaleAction) failed(err error, t scaler.AppID) diag.Diagnostic {
 	var bounds *nomad.BoundsError
-	switch {
-	case errors.As(err, &bounds):
-		return diag.NewAttributeErrorDiagnostic(path.Root("instances"), "Invalid instances",
-			fmt.Sprintf("instances is %d; %s has hard_min_instances = %d and hard_max_instances = %d, which Nomad itself enforces. Stay within, or change the bounds of the policy first.", bounds.Count, t, bounds.Min, bounds.Max))
-	case errors.Is(err, jobspec.ErrNoGroup):
-		return diag.NewAttributeErrorDiagnostic(path.Root("group"), "No such group", sentence(err))
-	case errors.Is(err, nomad.ErrNotFound):
-		return diag.NewAttributeErrorDiagnostic(path.Root("job_id"), "No such job", fmt.Sprintf("Namespace %s has no job %s. See what there is with `nomad job status -namespace='*'`.", t.Namespace, t.Job))
-	case errors.Is(err, nomad.ErrStopped):
-		return diag.NewAttributeErrorDiagnostic(path.Root("job_id"), "The job is stopped", sentence(err)+" Run it again before it is scaled.")
-	case errors.Is(err, nomad.ErrLocked):
-		return diag.NewErrorDiagnostic("The job is being deployed", sentence(err)+fmt.Sprintf(" Nothing was changed. Invoke the action again when the deployment is over:\n  nomad job deployments -namespace=%s %s", t.Namespace, t.Job))
-	case errors.Is(err, nomad.ErrConflict):
-		return diag.NewErrorDiagnostic("The count keeps changing", sentence(err)+" Something else scales the group at the same time. Invoke the action again.")
-	default:
-		return diag.NewErrorDiagnostic("The count could not be changed", sentence(err)+"\n\n"+a.connection.reach())
+	if errors.As(err, &bounds) {
+		return diag.NewAttributeErrorDiagnostic(path.Root("instances"), "Invalid instances", fmt.Sprintf(
+			"instances is %d; %s has hard_min_instances = %d and hard_max_instances = %d, which Nomad itself enforces. "+
+				"Stay within, or change the bounds of the policy first.", bounds.Count, t, bounds.Min, bounds.Max))
 	}
+	return a.connection.explain(err, "The count could not be changed", "",
+		explanation{of: is(jobspec.ErrNoGroup), at: "group", summary: "No such group"},
+		explanation{
+			of: is(nomad.ErrNotFound), at: "job_id",
+			summary: "No such job",
+			cause:   fmt.Sprintf("Namespace %s has no job %s.", t.Namespace, t.Job),
+			advice:  "See what there is with `nomad job status -namespace='*'`.",
+		},
+		explanation{of: is(nomad.ErrStopped), at: "job_id", summary: "The job is stopped", advice: "Run it again before it is scaled."},
+		explanation{
+			of:      is(nomad.ErrLocked),
+			summary: "The job is being deployed",
+			advice: fmt.Sprintf("Nothing was changed. Invoke the action again when the deployment is over:\n  nomad job deployments -namespace=%s %s",
+				t.Namespace, t.Job),
+		},
+		explanation{
+			of:      is(nomad.ErrConflict),
+			summary: "The count keeps changing",
+			advice:  "Something else scales the group at the same time. Invoke the action again.",
+		},
+	)
 }

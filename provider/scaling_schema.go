@@ -39,12 +39,12 @@ func (f field) path() path.Path {
 var fields = func() []field {
 	all := []field{
 		{Key: scaler.Key{Name: "enabled", Kind: boolean, Default: "true", Description: "Whether the autoscaler acts on the policy. An app that is not enabled keeps its count."}, parent: autoscaling},
-		around("source", "namespace", jobspec.Driver, "The autoscaler's APM plugin that measures the load. Required with `query` when `metric` is `custom`."),
-		around("query", "namespace", "`<metric> <namespace>/<job>/<group>`, which asks the gateways", "What `source` is asked. Required with `source` when `metric` is `custom`, and whenever `source` is another than `"+jobspec.Driver+"`."),
-		around("target", "namespace", "nomad-target", "The autoscaler's target plugin that changes the count: the agent's own, or `"+jobspec.Driver+"`, which does not wait for the deployments of earlier changes."),
-		around("evaluation_interval", "start_timeout", "10s", "How often the autoscaler evaluates the policy."),
-		around("hard_min_instances", "min_instances", "`min_instances`", "The `min` of the scaling block: Nomad itself refuses a count below it, from whomever it comes."),
-		around("hard_max_instances", "max_instances", "`max_instances`", "The `max` of the scaling block: Nomad itself refuses a count above it. Overrides move `max_instances` up to here without a new version of the job."),
+		blockField("source", "namespace", jobspec.Driver, "The autoscaler's APM plugin that measures the load. Required with `query` when `metric` is `custom`."),
+		blockField("query", "namespace", "`<metric> <namespace>/<job>/<group>`, which asks the gateways", "What `source` is asked. Required with `source` when `metric` is `custom`, and whenever `source` is another than `"+jobspec.Driver+"`."),
+		blockField("target", "namespace", "nomad-target", "The autoscaler's target plugin that changes the count: the agent's own, or `"+jobspec.Driver+"`, which does not wait for the deployments of earlier changes."),
+		blockField("evaluation_interval", "start_timeout", "10s", "How often the autoscaler evaluates the policy."),
+		blockField("hard_min_instances", "min_instances", "`min_instances`", "The `min` of the scaling block: Nomad itself refuses any count below it."),
+		blockField("hard_max_instances", "max_instances", "`max_instances`", "The `max` of the scaling block: Nomad itself refuses a count above it. Overrides move `max_instances` up to here without a new version of the job."),
 	}
 	for _, key := range scaler.Keys() {
 		switch key.Name {
@@ -61,9 +61,9 @@ var fields = func() []field {
 	return all
 }()
 
-// around is a value beside the document, with the kind and the check of a key
-// of the document.
-func around(name, like, byDefault, description string) field {
+// blockField is a value of the scaling block around the document, with the kind and
+// the check of a key of the document.
+func blockField(name, like, byDefault, description string) field {
 	key, _ := scaler.LookupKey(like)
 	key.Name, key.Default, key.Description = name, byDefault, description
 	if key.Kind == scaler.String {
