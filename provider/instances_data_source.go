@@ -2,10 +2,8 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"os"
-	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -94,12 +92,13 @@ func (d *instancesDataSource) Read(ctx context.Context, req datasource.ReadReque
 	if m.ServiceSelectionMode.IsNull() {
 		m.ServiceSelectionMode = types.StringValue(string(block.Policy.ServiceSelectionMode))
 	}
-	m.fill(instances, ask(ctx, m.fleet(client), t), block.Policy)
+	view, err := m.gateways(client).View(ctx, t)
+	m.fill(instances, askedView{view, err}, block.Policy)
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
-// fleet is where the load is asked for.
-func (m instancesModel) fleet(client *nomad.Client) *api.Client {
+// gateways are asked for the load.
+func (m instancesModel) gateways(client *nomad.Client) *api.Client {
 	f := &api.Client{
 		Services: client, Service: api.AdminService, Namespace: "default",
 		Token: os.Getenv(api.AdminTokenVariable), HTTP: &http.Client{Timeout: api.LookTimeout},
@@ -115,21 +114,4 @@ func (m instancesModel) fleet(client *nomad.Client) *api.Client {
 		}
 	}
 	return f
-}
-
-// ask asks every gateway for an app.
-func ask(ctx context.Context, f *api.Client, t scaler.AppID) (o fleetView) {
-	var loads map[scaler.AppID]api.TotalLoad
-	if o.apps, o.err = f.Statuses(ctx, t); o.err == nil {
-		loads, o.err = f.Loads(ctx)
-	}
-	if o.err != nil {
-		o.err = errors.New(strings.ReplaceAll(o.err.Error(), "\n", "; "))
-		return o
-	}
-	var known bool
-	if o.load, known = loads[t]; !known {
-		o.err = errors.New("a gateway does not know the load of " + t.String())
-	}
-	return o
 }

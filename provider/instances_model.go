@@ -2,7 +2,6 @@ package provider
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
@@ -99,44 +98,17 @@ func instancesSchema() schema.Schema {
 	}
 }
 
-// fleetView is what gateways say of an app.
-type fleetView struct {
-	apps []api.AppStatus
-	load api.TotalLoad
-	err  error
+// askedView is what the gateways say of an app, or why they say nothing.
+type askedView struct {
+	api.AppView
+	err error
 }
-
-// instance is what the gateways say of one, together. One that a gateway does not
-// list yet is starting there.
-func (o fleetView) instance(i nomad.PlacedInstance) (state api.State, inFlight int, wrong string) {
-	state = api.Ready
-	for _, app := range o.apps {
-		seen := api.InstanceStatus{State: api.Starting}
-		if n := slices.IndexFunc(app.Instances, func(s api.InstanceStatus) bool { return s.ID == i.ID }); n >= 0 {
-			seen = app.Instances[n]
-		}
-		inFlight += seen.InFlight
-		if seen.Error != "" {
-			wrong = seen.Error
-		}
-		if worse := slices.Index(states, seen.State); worse > slices.Index(states, state) {
-			state = seen.State
-		}
-	}
-	if i.Stopping {
-		state = api.Draining
-	}
-	return state, inFlight, wrong
-}
-
-// states are those of an instance; of two gateways, the later one counts.
-var states = []api.State{api.Ready, api.Starting, api.Ejected, api.Draining}
 
 // stateRunning is the state of an instance of which only Nomad tells.
 const stateRunning api.State = "running"
 
 // fill shows the instances, and what the mode would choose of them.
-func (m *instancesModel) fill(all []nomad.PlacedInstance, o fleetView, p scaler.Policy) {
+func (m *instancesModel) fill(all []nomad.PlacedInstance, v askedView, p scaler.Policy) {
 	mode := scaler.SelectionMode(m.ServiceSelectionMode.ValueString())
 	pool := selection.NewPool(selection.New(mode, nil), p.MaxConcurrencyPerInstance)
 	m.Instances = make([]instanceModel, len(all))
@@ -144,12 +116,16 @@ func (m *instancesModel) fill(all []nomad.PlacedInstance, o fleetView, p scaler.
 		shown := instanceModel{
 			ID: types.StringValue(i.ID), Index: integer(&i.Index), Address: textOrNull(i.Address(p.Port)), Node: textOrNull(i.Node), Error: textOrNull(i.Failure),
 		}
-		state, inFlight, wrong := o.instance(i)
+		seen := v.Instance(i.ID)
+		state := seen.State
+		if i.Stopping {
+			state = api.Draining
+		}
 		switch {
-		case o.err == nil:
-			shown.InFlight = integer(&inFlight)
-			if wrong != "" {
-				shown.Error = types.StringValue(wrong)
+		case v.err == nil:
+			shown.InFlight = integer(&seen.InFlight)
+			if seen.Error != "" {
+				shown.Error = types.StringValue(seen.Error)
 			}
 		case i.Stopping:
 		case i.Running:
@@ -162,27 +138,27 @@ func (m *instancesModel) fill(all []nomad.PlacedInstance, o fleetView, p scaler.
 		slot := pool.Add(i.ID, i.Index, "")
 		pool.SetReady(i.ID, state == api.Ready || state == stateRunning)
 		pool.SetDraining(i.ID, i.Stopping)
-		pool.SetRemoteLoad(slot, inFlight)
-		pool.SetReserved(slot, inFlight)
+		pool.SetRemoteLoad(slot, seen.InFlight)
+		pool.SetReserved(slot, seen.InFlight)
 	}
-	if o.err != nil {
-		m.LoadError = types.StringValue(o.err.Error())
+	if v.err != nil {
+		m.LoadError = types.StringValue(v.err.Error())
 	} else {
-		m.Concurrency, m.RequestsPerMinute = integer(&o.load.Concurrency), integer(&o.load.RequestsPerMinute)
+		m.Concurrency, m.RequestsPerMinute = integer(&v.Load.Concurrency), integer(&v.Load.RequestsPerMinute)
 	}
-	m.choose(pool, o, p)
+	m.choose(pool, v, p)
 }
 
 // errNoLoad is why a mode that goes by load chooses nothing.
 var errNoLoad = errors.New("it goes by the requests at each instance, which are not known")
 
 // choose shows what the mode would choose.
-func (m *instancesModel) choose(pool *selection.Pool, o fleetView, p scaler.Policy) {
+func (m *instancesModel) choose(pool *selection.Pool, v askedView, p scaler.Policy) {
 	m.Candidates = []types.String{}
 	mode := scaler.SelectionMode(m.ServiceSelectionMode.ValueString())
 	outcomes, err := pool.Outcomes(mode, m.Key.ValueString())
 	byLoad := mode == scaler.SelectMinLoad || mode == scaler.SelectPowerOfTwo || p.MaxConcurrencyPerInstance > 0
-	if err == nil && o.err != nil && byLoad && len(pool.Instances()) > 0 {
+	if err == nil && v.err != nil && byLoad && len(pool.Instances()) > 0 {
 		err = errNoLoad
 	}
 	if err != nil {
