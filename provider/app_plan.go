@@ -52,7 +52,8 @@ func (r *appResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReq
 		// Terraform's own error for a jobspec that names another job only while it is
 		// applied is hard to understand. This one is shown in addition.
 		resp.Diagnostics.AddAttributeWarning(path.Root("jobspec"), "The jobspec names another job",
-			fmt.Sprintf("It names %s instead of %s, so the job is replaced. If the plan did not say so, the name was not known when it was made: plan again.", t, before.target()))
+			fmt.Sprintf("It names %s instead of %s, so the job is replaced. If the plan did not say so, the name was not known when it "+
+				"was made: plan again.", t, before.target()))
 	}
 	if t != nil && (!exists || !plan.sameJob(before)) {
 		resp.Diagnostics.Append(r.advise(ctx, plan, *t, job)...)
@@ -122,7 +123,8 @@ func (r *appResource) parse(ctx context.Context, m appModelV0) (*api.Job, error)
 		return nil, err
 	}
 	if job.Region != nil && *job.Region != "" && *job.Region != api.GlobalRegion && *job.Region != r.connection.region {
-		return nil, fmt.Errorf("%w: job %s names the region %q; set region = %q in the provider's configuration, so that the job is read where it is written", jobspec.ErrSpecification, *job.ID, *job.Region, *job.Region)
+		return nil, fmt.Errorf("%w: job %s names the region %q; set region = %q in the provider's configuration, so that the job is "+
+			"read where it is written", jobspec.ErrSpecification, *job.ID, *job.Region, *job.Region)
 	}
 	return job, jobspec.CheckScalable(job, m.Group.ValueString())
 }

@@ -145,7 +145,8 @@ func (r *appResource) Delete(ctx context.Context, req resource.DeleteRequest, re
 	if err == nil && !detach {
 		// The job is gone, whatever its last instances do.
 		if err := client.AwaitStopped(waiting, t.Namespace, t.Job); err != nil {
-			resp.Diagnostics.AddWarning("Instances of a removed job may still run", sentence(err)+fmt.Sprintf("\n\nTo look further:\n  nomad job allocs -namespace=%s %s", t.Namespace, t.Job))
+			resp.Diagnostics.AddWarning("Instances of a removed job may still run", sentence(err)+fmt.Sprintf(
+				"\n\nTo look further:\n  nomad job allocs -namespace=%s %s", t.Namespace, t.Job))
 		}
 		if purge {
 			err = client.PurgeStoppedJob(context.WithoutCancel(ctx), t.Namespace, t.Job)
@@ -185,7 +186,8 @@ func (r *appResource) redeclare(ctx context.Context, plan, state appModelV0, bas
 	now, before := targetOf(declaration.Job, plan), state.target()
 	if !sameJob(now, before) {
 		diags.AddAttributeError(path.Root("jobspec"), "The jobspec names another job",
-			fmt.Sprintf("It was not known yet when this was planned that the jobspec would name %s instead of %s. Plan again: the job will be replaced.", now, before))
+			fmt.Sprintf("It was not known yet when this was planned that the jobspec would name %s instead of %s. Plan again: the job "+
+				"will be replaced.", now, before))
 		return declaration, diags
 	}
 	declaration.Check = state.unchanged(baseline)
@@ -225,11 +227,15 @@ func (r *appResource) await(ctx context.Context, m appModelV0, written nomad.Wri
 	case errors.Is(err, context.Canceled):
 		// No error, which would make Terraform replace a new job that may well
 		// be on its way. Terraform itself says that it was interrupted.
-		diags.AddWarning("Waiting for app "+app+" was interrupted", "Nomad has the job as it is declared. Whether it is healthy was not seen.\n\n"+err.Error())
+		diags.AddWarning("Waiting for app "+app+" was interrupted", "Nomad has the job as it is declared. Whether it is healthy was "+
+			"not seen.\n\n"+err.Error())
 	case errors.As(err, &rollout) && rollout.Unreachable():
-		diags.AddError("App "+app+" could not be watched any longer", err.Error()+"\n\nNomad has the job as it is declared. Whether it is healthy was not seen. If the app is new, Terraform plans to replace it; `terraform untaint` on it keeps it as it runs.\n\n"+r.connection.reach())
+		diags.AddError("App "+app+" could not be watched any longer", err.Error()+"\n\nNomad has the job as it is declared. Whether it "+
+			"is healthy was not seen. If the app is new, Terraform plans to replace it; `terraform untaint` on it keeps it as it "+
+			"runs.\n\n"+r.connection.reach())
 	default:
-		diags.AddError("App "+app+" is not healthy", err.Error()+"\n\nNomad has the job as it is declared. Correct what is wrong and apply again.")
+		diags.AddError("App "+app+" is not healthy", err.Error()+"\n\nNomad has the job as it is declared. Correct what is wrong and "+
+			"apply again.")
 	}
 	return diags
 }

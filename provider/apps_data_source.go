@@ -66,11 +66,14 @@ func (d *appsDataSource) Metadata(_ context.Context, req datasource.MetadataRequ
 
 func (d *appsDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Lists the apps: the groups of jobs that have a nomadscale policy, wherever it is declared, with their counts and last actions.",
+		MarkdownDescription: "Lists the apps: the groups of jobs that have a nomadscale policy, wherever it is declared, with their " +
+			"counts and last actions.",
 		Attributes: map[string]schema.Attribute{
-			"namespace": schema.StringAttribute{Optional: true, MarkdownDescription: "Only those of this namespace. Default: all that the token may see."},
-			"prefix":    schema.StringAttribute{Optional: true, MarkdownDescription: "Only those of jobs whose ID begins with this."},
-			"enabled":   schema.BoolAttribute{Optional: true, MarkdownDescription: "Only those whose policy is enabled, or with `false` only those whose policy is not. One that is wrong is neither."},
+			"namespace": schema.StringAttribute{Optional: true, MarkdownDescription: "Only those of this namespace. Default: all that the " +
+				"token may see."},
+			"prefix": schema.StringAttribute{Optional: true, MarkdownDescription: "Only those of jobs whose ID begins with this."},
+			"enabled": schema.BoolAttribute{Optional: true, MarkdownDescription: "Only those whose policy is enabled, or with `false` " +
+				"only those whose policy is not. One that is wrong is neither."},
 			"apps": schema.ListNestedAttribute{
 				Computed: true, MarkdownDescription: "The apps, in the order of their `id`.",
 				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{

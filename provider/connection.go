@@ -52,7 +52,8 @@ func (c *connection) use() (*nomad.Client, diag.Diagnostics) {
 	var diags diag.Diagnostics
 	if c == nil || c.client == nil {
 		diags.AddError("The provider is not configured",
-			"Part of the provider's configuration is not known yet, so Nomad cannot be reached. Apply first what it depends on, with -target, or give it values that are known.")
+			"Part of the provider's configuration is not known yet, so Nomad cannot be reached. Apply first what it depends on, with "+
+				"-target, or give it values that are known.")
 		return nil, diags
 	}
 	return c.client, nil

@@ -25,5 +25,6 @@ func (c *connection) reach() string {
 	if u, err := url.Parse(address); err == nil {
 		address = u.Redacted()
 	}
-	return "Nomad is looked for at " + address + ". Its address and token come from the provider's address and secret_id, or from NOMAD_ADDR and NOMAD_TOKEN."
+	return "Nomad is looked for at " + address + ". Its address and token come from the provider's address and secret_id, or from " +
+		"NOMAD_ADDR and NOMAD_TOKEN."
 }

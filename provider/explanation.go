@@ -52,7 +52,8 @@ func overwritten(written nomad.Written) explanation {
 	return explanation{
 		of:      func(err error) bool { return isOverwritten(written, err) },
 		summary: "The job was changed right after it was written",
-		advice:  "That change stays. See where it came from with `nomad job history`, then plan again: the plan shows the change, and applying it undoes it.",
+		advice: "That change stays. See where it came from with `nomad job history`, then plan again: the plan shows the change, and " +
+			"applying it undoes it.",
 	}
 }
 

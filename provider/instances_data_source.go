@@ -52,7 +52,8 @@ func (d *instancesDataSource) ValidateConfig(ctx context.Context, req datasource
 		if _, err := parseAddress(text); err != nil {
 			at := path.Root("gateways").AtListIndex(i)
 			resp.Diagnostics.AddAttributeError(at, "Invalid gateways",
-				wrongValue(at, &scaler.ValueError{Value: text.ValueString(), Allowed: "the URL of a gateway's admin listener, such as http://10.0.0.1:9090"}))
+				wrongValue(at, &scaler.ValueError{Value: text.ValueString(), Allowed: "the URL of a gateway's admin listener, such as " +
+					"http://10.0.0.1:9090"}))
 		}
 	}
 }

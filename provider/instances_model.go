@@ -46,15 +46,17 @@ func instancesSchema() schema.Schema {
 	notEmpty := []validator.String{stringvalidator.LengthAtLeast(1)}
 	mode, _ := scaler.LookupKey(serviceSelectionMode)
 	return schema.Schema{
-		MarkdownDescription: "The instances of an app: where they are, how they are, their load as the gateways know it, and which one a selection mode would choose.",
+		MarkdownDescription: "The instances of an app: where they are, how they are, their load as the gateways know it, and which one " +
+			"a selection mode would choose.",
 		Attributes: withNamedApp(map[string]schema.Attribute{
 			serviceSelectionMode: schema.StringAttribute{
 				Optional: true, Computed: true,
 				MarkdownDescription: "The mode to try: " + mode.Allowed + ". Default: the policy's.",
 			},
 			"key": schema.StringAttribute{
-				Optional:            true,
-				MarkdownDescription: "The value that the mode `hash` goes by: a client's address, or the value of the header or cookie that the policy's `hash_key` names. Without one, it takes any instance.",
+				Optional: true,
+				MarkdownDescription: "The value that the mode `hash` goes by: a client's address, or the value of the header or cookie that " +
+					"the policy's `hash_key` names. Without one, it takes any instance.",
 			},
 			"gateways": schema.ListAttribute{
 				Optional: true, ElementType: types.StringType,
@@ -75,23 +77,27 @@ func instancesSchema() schema.Schema {
 			"instances": schema.ListNestedAttribute{
 				Computed: true, MarkdownDescription: "The instances that have not ended, by their `index`.",
 				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-					"id":        computedText("The ID of the allocation."),
-					"index":     computedInteger("The index of the allocation in its group. Nomad stops the highest first."),
-					"address":   computedText("Where it takes requests, as `host:port`. Null when it has no such port."),
-					"node":      computedText("The name of the node that it is on."),
-					"state":     computedText("`ready` to take requests; `starting`; `ejected`, for it does not answer; or `draining`, for Nomad stops it. When no gateway tells, `running` for one whose tasks run."),
+					"id":      computedText("The ID of the allocation."),
+					"index":   computedInteger("The index of the allocation in its group. Nomad stops the highest first."),
+					"address": computedText("Where it takes requests, as `host:port`. Null when it has no such port."),
+					"node":    computedText("The name of the node that it is on."),
+					"state": computedText("`ready` to take requests; `starting`; `ejected`, for it does not answer; or `draining`, for " +
+						"Nomad stops it. When no gateway tells, `running` for one whose tasks run."),
 					"in_flight": computedInteger("The requests at it, of all gateways together. Null when they are not known."),
 					"error":     computedText("What a gateway or Nomad last met of it. Null when nothing is wrong."),
 				}},
 			},
-			"concurrency":         computedInteger("The app's requests in flight and queued, of all gateways together. Null when they are not known."),
+			"concurrency": computedInteger("The app's requests in flight and queued, of all gateways together. Null when they are " +
+				"not known."),
 			"requests_per_minute": computedInteger("The app's requests of the last minute, of all gateways together. Null when they are not known."),
 			"load_error":          computedText("Why the load is not known: a gateway that does not answer makes it so. Null when it is known."),
-			"selected":            computedText("The ID of the instance that the mode would choose for the next request. Null when that is left to chance or to the requests before, or when there is none."),
+			"selected": computedText("The ID of the instance that the mode would choose for the next request. Null when that " +
+				"is left to chance or to the requests before, or when there is none."),
 			"candidates": schema.ListAttribute{
 				Computed: true, ElementType: types.StringType,
 				MarkdownDescription: "The IDs of the instances among which the mode would choose, by their `index`. " +
-					"A gateway that expects the app to shrink leaves out those that Nomad would stop first, as long as another has room; that is not seen here.",
+					"A gateway that expects the app to shrink leaves out those that Nomad would stop first, as long as another has room; that " +
+					"is not seen here.",
 			},
 			"selection_error": computedText("Why the mode would choose none, as `exact` does of several. Null when it would."),
 		}),

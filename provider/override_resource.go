@@ -152,7 +152,8 @@ func (r *overrideResource) Delete(ctx context.Context, req resource.DeleteReques
 	case err == nil && o.Override != nil && !o.Override.Live(r.connection.now()):
 	case err == nil, errors.Is(err, nomad.ErrConflict):
 		resp.Diagnostics.AddWarning("Another operator's override stays",
-			fmt.Sprintf("The override of %s was changed outside of Terraform, so it is not removed. To end it:\n\n  nomadscale override clear %s", t, t))
+			fmt.Sprintf("The override of %s was changed outside of Terraform, so it is not removed. To end it:\n\n  nomadscale override "+
+				"clear %s", t, t))
 	default:
 		resp.Diagnostics.AddError("The override could not be cleared", sentence(err)+"\n\n"+r.connection.reach())
 	}
@@ -172,7 +173,8 @@ func (r *overrideResource) place(ctx context.Context, client *nomad.Client, t sc
 		return o.ModifyIndex, nil
 	}
 	return 0, diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root("job_id"), "The app has an override already",
-		fmt.Sprintf("%s: %s. It is not in the state of this resource. To manage it here, import it:\n\n  terraform import nomadscale_override.<name> %s\n\nOr end it, and apply again:\n\n  nomadscale override clear %s",
+		fmt.Sprintf("%s: %s. It is not in the state of this resource. To manage it here, import it:\n\n  terraform import "+
+			"nomadscale_override.<name> %s\n\nOr end it, and apply again:\n\n  nomadscale override clear %s",
 			t, inForce(o, now), t, t))}
 }
 
@@ -240,7 +242,8 @@ func (r *overrideResource) setFailed(err error, t scaler.AppID) diag.Diagnostics
 		explanation{
 			of: is(nomad.ErrNotFound), at: "job_id",
 			summary: "There is no such app",
-			advice:  "Only a group with a nomadscale policy can be overridden: declare it first, with nomadscale_app or nomadscale_policy, and refer to that from here.",
+			advice: "Only a group with a nomadscale policy can be overridden: declare it first, with nomadscale_app or " +
+				"nomadscale_policy, and refer to that from here.",
 		},
 	)}
 }
@@ -273,7 +276,8 @@ func invalidOverride(err error) diag.Diagnostics {
 			diags.AddError("Nothing is overridden", "At least one of min_instances, max_instances, buffer_instances, target and hold must be given.")
 			continue
 		case strings.Contains(e.Allowed, "of the scaling block"):
-			detail += " Nomad itself refuses a count beyond it. Widen hard_min_instances and hard_max_instances in the app's policy first; when the same run is to do that, apply the app alone before, with -target."
+			detail += " Nomad itself refuses a count beyond it. Widen hard_min_instances and hard_max_instances in the app's policy " +
+				"first; when the same run is to do that, apply the app alone before, with -target."
 		case e.Key == "min_instances" || e.Key == "max_instances" || e.Key != p.String():
 			detail += " What the override leaves out is as in the app's policy."
 		}

@@ -62,7 +62,8 @@ func (m *policyModelV0) adopt(job *api.Job) diag.Diagnostics {
 	}
 	if _, err := jobspec.ReadSettings(job, t.Group); err != nil {
 		return diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root("group"), "The group has no nomadscale policy",
-			fmt.Sprintf("Group %s of job %s in namespace %s has no scaling block with the strategy %q, so there is nothing to import. Apply the resource without importing it: that puts the policy there.", t.Group, t.Job, t.Namespace, jobspec.Driver))}
+			fmt.Sprintf("Group %s of job %s in namespace %s has no scaling block with the strategy %q, so there is nothing to import. "+
+				"Apply the resource without importing it: that puts the policy there.", t.Group, t.Job, t.Namespace, jobspec.Driver))}
 	}
 	return nil
 }

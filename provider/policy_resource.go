@@ -66,7 +66,8 @@ func (r *policyResource) Create(ctx context.Context, req resource.CreateRequest,
 			of: is(nomad.ErrNotFound), at: "job_id",
 			summary: "There is no such job",
 			cause:   fmt.Sprintf("Job %s does not exist in namespace %s, so there is no group to give a policy to.", plan.target().Job, plan.target().Namespace),
-			advice: fmt.Sprintf("Run the job first. If the same configuration creates it, refer to it, as in job_id = nomad_job.%s.id, so that it comes first.",
+			advice: fmt.Sprintf("Run the job first. If the same configuration creates it, refer to it, as in job_id = nomad_job.%s.id, so "+
+				"that it comes first.",
 				plan.target().Job),
 		}))
 		return
@@ -211,7 +212,9 @@ func alreadyAttached(e *nomad.AttachedError) string {
 	if e.Canonical {
 		whose = "It is written as nomadscale writes it, so another nomadscale_policy or a nomadscale_app declares it, here or in another state."
 	}
-	return fmt.Sprintf("Group %s of job %s in namespace %s scales between %s and %s instances by a policy that is not in the state of this resource. %s A group has one policy, in one place: remove it there, or manage it here and import it:\n\n  terraform import nomadscale_policy.<name> %s",
+	return fmt.Sprintf("Group %s of job %s in namespace %s scales between %s and %s instances by a policy that is not in the state "+
+		"of this resource. %s A group has one policy, in one place: remove it there, or manage it here and import it:\n\n  "+
+		"terraform import nomadscale_policy.<name> %s",
 		e.App.Group, e.App.Job, e.App.Namespace, e.Settings.Document["min_instances"], e.Settings.Document["max_instances"], whose, e.App)
 }
 

@@ -59,7 +59,8 @@ func (a *scaleAction) Metadata(_ context.Context, req tfaction.MetadataRequest, 
 func (a *scaleAction) Schema(_ context.Context, _ tfaction.SchemaRequest, resp *tfaction.SchemaResponse) {
 	notEmpty := []validator.String{stringvalidator.LengthAtLeast(1)}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Changes the count of a group now, as a person would by hand: to warm an app up before a rush, or to put it to sleep. " +
+		MarkdownDescription: "Changes the count of a group now, as a person would by hand: to warm an app up before a rush, or to put " +
+			"it to sleep. " +
 			"The autoscaler goes on from there, so what is to last belongs in the policy or in an override.",
 		Attributes: map[string]schema.Attribute{
 			"namespace": schema.StringAttribute{Optional: true, Validators: notEmpty, MarkdownDescription: "The namespace of the job. Default: the provider's."},
@@ -67,11 +68,13 @@ func (a *scaleAction) Schema(_ context.Context, _ tfaction.SchemaRequest, resp *
 			"group":     schema.StringAttribute{Required: true, Validators: notEmpty, MarkdownDescription: "The group of the job, with or without a policy."},
 			"instances": schema.Int64Attribute{
 				Required: true, Validators: []validator.Int64{int64validator.AtLeast(0)},
-				MarkdownDescription: "How many instances are to run: at least 0, and within `hard_min_instances` and `hard_max_instances` where the group has a policy.",
+				MarkdownDescription: "How many instances are to run: at least 0, and within `hard_min_instances` and `hard_max_instances` " +
+					"where the group has a policy.",
 			},
-			"reason":  schema.StringAttribute{Optional: true, Validators: notEmpty, MarkdownDescription: "What the scaling event says of the change. Default: `" + scaleReason + "`."},
-			"wait":    schema.BoolAttribute{Optional: true, MarkdownDescription: "Wait until so many instances run. Default: `false`."},
-			"timeout": schema.StringAttribute{Optional: true, MarkdownDescription: "The most time that the action takes, as `\"90s\"` or `\"10m\"`. Default: `5m`."},
+			"reason": schema.StringAttribute{Optional: true, Validators: notEmpty, MarkdownDescription: "What the scaling event says of the change. Default: `" + scaleReason + "`."},
+			"wait":   schema.BoolAttribute{Optional: true, MarkdownDescription: "Wait until so many instances run. Default: `false`."},
+			"timeout": schema.StringAttribute{Optional: true, MarkdownDescription: "The most time that the action takes, as `\"90s\"` or " +
+				"`\"10m\"`. Default: `5m`."},
 		},
 	}
 }
@@ -158,7 +161,8 @@ func (a *scaleAction) reminder(ctx context.Context, t scaler.AppID, count int) d
 	block, err := a.connection.client.Block(ctx, t)
 	if p := block.Policy; err == nil && p.Enabled && (count < p.MinInstances || count > p.MaxInstances) {
 		return diag.Diagnostics{diag.NewAttributeWarningDiagnostic(path.Root("instances"), "The autoscaler will change the count again",
-			fmt.Sprintf("The policy of %s keeps %d to %d instances, so the next evaluation leads from %d back there, unless an override allows it. To have %[4]d for a while, override the policy.", t, p.MinInstances, p.MaxInstances, count))}
+			fmt.Sprintf("The policy of %s keeps %d to %d instances, so the next evaluation leads from %d back there, unless an override "+
+				"allows it. To have %[4]d for a while, override the policy.", t, p.MinInstances, p.MaxInstances, count))}
 	}
 	return nil
 }
@@ -183,7 +187,8 @@ func (a *scaleAction) failed(err error, t scaler.AppID) diag.Diagnostic {
 		explanation{
 			of:      is(nomad.ErrLocked),
 			summary: "The job is being deployed",
-			advice: fmt.Sprintf("Nothing was changed. Invoke the action again when the deployment is over:\n  nomad job deployments -namespace=%s %s",
+			advice: fmt.Sprintf("Nothing was changed. Invoke the action again when the deployment is over:\n  nomad job deployments "+
+				"-namespace=%s %s",
 				t.Namespace, t.Job),
 		},
 		explanation{

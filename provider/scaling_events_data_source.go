@@ -85,17 +85,19 @@ func (d *scalingEventsDataSource) Metadata(_ context.Context, req datasource.Met
 func (d *scalingEventsDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	event := actionAttributes()
 	for name, attribute := range map[string]schema.Attribute{
-		"direction":        computedText("`up`, `down`, or `none` for an event that changes no count."),
-		"by":               computedText("`nomadscale` when the event carries one of its decisions. Nomad does not keep who else it was: null."),
-		"failed":           computedFlag("Whether the event is about something that went wrong."),
-		"load":             computedNumber("The load that was decided on, in the metric of the policy. Null when it was not known, or when the event does not tell."),
-		"demand":           computedNumber("The load in instances at 100 %. Null as `load` is."),
-		"utilisation":      computedNumber("The demand on each instance that is not buffer. Null as `load` is."),
-		"goal":             computedInteger("The count that the load called for, within the bounds. Null when the event does not tell."),
-		"min_instances":    computedInteger("The policy's `min_instances` at that time, with any override. Null when the event does not tell."),
-		"max_instances":    computedInteger("The policy's `max_instances` at that time, with any override. Null when the event does not tell."),
-		"buffer_instances": computedInteger("The policy's `buffer_instances` at that time, with any override. Null when the event does not tell."),
-		"override_until":   computedText("When the override that was in force was to end. Null when there was none."),
+		"direction": computedText("`up`, `down`, or `none` for an event that changes no count."),
+		"by":        computedText("`nomadscale` when the event carries one of its decisions. Nomad does not keep who else it was: null."),
+		"failed":    computedFlag("Whether the event is about something that went wrong."),
+		"load": computedNumber("The load that was decided on, in the metric of the policy. Null when it was not known, or " +
+			"when the event does not tell."),
+		"demand":        computedNumber("The load in instances at 100 %. Null as `load` is."),
+		"utilisation":   computedNumber("The demand on each instance that is not buffer. Null as `load` is."),
+		"goal":          computedInteger("The count that the load called for, within the bounds. Null when the event does not tell."),
+		"min_instances": computedInteger("The policy's `min_instances` at that time, with any override. Null when the event does not tell."),
+		"max_instances": computedInteger("The policy's `max_instances` at that time, with any override. Null when the event does not tell."),
+		"buffer_instances": computedInteger("The policy's `buffer_instances` at that time, with any override. Null when the event does " +
+			"not tell."),
+		"override_until": computedText("When the override that was in force was to end. Null when there was none."),
 	} {
 		event[name] = attribute
 	}

@@ -38,13 +38,18 @@ func (f field) path() path.Path {
 // descriptions, defaults and checks from package scaler.
 var fields = func() []field {
 	all := []field{
-		{Key: scaler.Key{Name: "enabled", Kind: boolean, Default: "true", Description: "Whether the autoscaler acts on the policy. An app that is not enabled keeps its count."}, parent: autoscaling},
-		blockField("source", "namespace", jobspec.Driver, "The autoscaler's APM plugin that measures the load. Required with `query` when `metric` is `custom`."),
-		blockField("query", "namespace", "`<metric> <namespace>/<job>/<group>`, which asks the gateways", "What `source` is asked. Required with `source` when `metric` is `custom`, and whenever `source` is another than `"+jobspec.Driver+"`."),
+		{Key: scaler.Key{Name: "enabled", Kind: boolean, Default: "true", Description: "Whether the autoscaler acts on the policy. An " +
+			"app that is not enabled keeps its count."}, parent: autoscaling},
+		blockField("source", "namespace", jobspec.Driver, "The autoscaler's APM plugin that measures the load. Required with `query` "+
+			"when `metric` is `custom`."),
+		blockField("query", "namespace", "`<metric> <namespace>/<job>/<group>`, which asks the gateways",
+			"What `source` is asked. Required with `source` when `metric` is `custom`, and whenever `source` is another than `"+jobspec.Driver+"`."),
 		blockField("target", "namespace", "nomad-target", "The autoscaler's target plugin that changes the count: the agent's own, or `"+jobspec.Driver+"`, which does not wait for the deployments of earlier changes."),
 		blockField("evaluation_interval", "start_timeout", "10s", "How often the autoscaler evaluates the policy."),
-		blockField("hard_min_instances", "min_instances", "`min_instances`", "The `min` of the scaling block: Nomad itself refuses any count below it."),
-		blockField("hard_max_instances", "max_instances", "`max_instances`", "The `max` of the scaling block: Nomad itself refuses a count above it. Overrides move `max_instances` up to here without a new version of the job."),
+		blockField("hard_min_instances", "min_instances", "`min_instances`", "The `min` of the scaling block: Nomad itself refuses any "+
+			"count below it."),
+		blockField("hard_max_instances", "max_instances", "`max_instances`", "The `max` of the scaling block: Nomad itself refuses a "+
+			"count above it. Overrides move `max_instances` up to here without a new version of the job."),
 	}
 	for _, key := range scaler.Keys() {
 		switch key.Name {
