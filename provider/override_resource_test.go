@@ -438,7 +438,7 @@ func TestSavedPlanOfAnOverride(t *testing.T) {
 	applyAt(t, c, inNomad(target, "max 40 by ada"),
 		resource.TestStep{Config: config(20), ConfigPlanChecks: overrideAction(plancheck.ResourceActionCreate, scaled)},
 		resource.TestStep{Config: config(21), ConfigPlanChecks: overrideAction(plancheck.ResourceActionUpdate, scaled), Check: inNomad(target, "max 21 by terraform")},
-		resource.TestStep{Config: config(22), ConfigPlanChecks: overrideAction(plancheck.ResourceActionUpdate, changed), ExpectError: saying("Somebody else has changed or cleared the override of default/override-races/app since this was planned; theirs stays")},
+		resource.TestStep{Config: config(22), ConfigPlanChecks: overrideAction(plancheck.ResourceActionUpdate, changed), ExpectError: saying("Another operator has changed or cleared the override of default/override-races/app since this was planned. That override stays")},
 		// Destroying leaves it too.
 	)
 }
