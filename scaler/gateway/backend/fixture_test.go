@@ -167,7 +167,7 @@ func newFixture(t testing.TB, change ...func(*backend.Config)) *fixture {
 	f := &fixture{nomad: new(fakeNomad), ports: new(openPorts), metrics: new(counters)}
 	f.Config = backend.Config{
 		Nomad: f.nomad, Prober: f.ports, Metrics: f.metrics,
-		Overrides: nomad.NewOverrides(func(app scaler.AppID, err error) { t.Logf("override of %s: %v", app, err) }),
+		Overrides: unknownOverrides(t),
 		Process:   "self", Clock: new(cluster.LamportClock),
 		Budget:      backend.NewBudget(backend.Usage{Requests: 10000, Bytes: 512 << 20}),
 		Unreachable: func() error { return f.lost },
@@ -197,6 +197,11 @@ func newFixture(t testing.TB, change ...func(*backend.Config)) *fixture {
 		f.work.Wait()
 	})
 	return f
+}
+
+// unknownOverrides are overrides that have not been read yet.
+func unknownOverrides(t testing.TB) *nomad.Overrides {
+	return nomad.NewOverrides(func(app scaler.AppID, err error) { t.Logf("override of %s: %v", app, err) })
 }
 
 var webID = scaler.AppID{Namespace: "default", Job: "shop", Group: "web"}
