@@ -156,6 +156,8 @@ type fixture struct {
 	running atomic.Int64
 	// apps are those that the other gateways are told of.
 	apps []*backend.App
+	// observed is called after the apps have been told of the other gateways.
+	observed func()
 	// ending reports that the gateway takes no new requests.
 	ending atomic.Bool
 }
