@@ -216,6 +216,23 @@ func TestScaleUpForRefusedRequests(t *testing.T) {
 	})
 }
 
+// A request that was refused asks for an instance once: it does not wait for one.
+func TestScaleUpForRefusedRequestsIsTriedOnce(t *testing.T) {
+	document := scaler.Document{"min_instances": "0", "metric": "concurrency", "max_queued_requests": "0"}
+	scaling(t, document, func(t *testing.T, f *fixture, _ *backend.App, c *crowd) {
+		f.nomad.scaleErrs = slices.Repeat([]error{nomad.ErrLocked}, 100)
+		c.send(t.Context(), 0)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if scaled, _, _ := f.nomad.calls(); !slices.Equal(scaled, []int{1}) {
+			t.Errorf("scaled to %v, want one try", scaled)
+		}
+		if n := f.running.Load(); n != 0 {
+			t.Errorf("the idle app still has %d goroutines", n)
+		}
+	})
+}
+
 // Nothing is scaled on stale knowledge: without an answer there is no call.
 func TestScaleUpNeedsAnAnswer(t *testing.T) {
 	scaling(t, scaler.Document{"min_instances": "0"}, func(t *testing.T, f *fixture, _ *backend.App, c *crowd) {

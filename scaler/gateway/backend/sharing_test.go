@@ -407,6 +407,34 @@ func TestCapOfGatewaysThatMeet(t *testing.T) {
 	})
 }
 
+// Gateways that were each alone, and idle, do not exceed the cap once they have met.
+func TestCapOfIdleGatewaysThatMeet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 5
+		n, all := together(t, 2, scaler.Document{"max_concurrency_per_instance": fmt.Sprint(limit), "max_instances": "1"})
+		n.separate(true)
+		for _, f := range all {
+			f.run()
+			time.Sleep(3 * time.Second)
+			startReady(t, f.apps[0], "a", 0)
+		}
+		n.separate(false)
+		time.Sleep(3 * time.Second)
+		if sum := held(t, all[0]) + held(t, all[1]); sum != 0 {
+			t.Errorf("idle, they hold %d permits, want none", sum)
+		}
+		r := newRush()
+		var group sync.WaitGroup
+		for _, f := range all {
+			group.Go(func() { r.send(t, f, 20, 5*time.Millisecond) })
+		}
+		group.Wait()
+		if r.most["a"] != limit {
+			t.Errorf("an instance had %d requests at once, want %d", r.most["a"], limit)
+		}
+	})
+}
+
 // ended is how many delays a gateway has ended.
 func ended(f *fixture) int {
 	synctest.Wait()

@@ -148,8 +148,10 @@ func TestStartFails(t *testing.T) {
 		if s := a.Status(); s.StartError != "" {
 			t.Errorf("the app shows %q while another instance starts", s.StartError)
 		}
-		a.SetInstance(failed(a, "b", 5), true, time.Time{})
-		c.wantFailed(t, 2, "no such image")
+		a.SetInstance(failed(a, "b", 5), true, time.Now().Add(20*time.Second))
+		if got := c.wantFailed(t, 2, "no such image"); got.RetryAfter != 20 {
+			t.Errorf("to retry after %d s, want when Nomad does, in 20", got.RetryAfter)
+		}
 	})
 }
 
