@@ -2,14 +2,18 @@ package backend_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/backend"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/cluster"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
@@ -29,9 +33,12 @@ type fakeNomad struct {
 	ended  []string
 	// onScale is called after a count was accepted.
 	onScale func(count int)
+	// latency is how long Status takes after it has read.
+	latency time.Duration
 }
 
 func (f *fakeNomad) Status(context.Context, scaler.AppID) (nomad.Status, error) {
+	defer time.Sleep(f.latency)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.read++
@@ -75,13 +82,23 @@ func (f *fakeNomad) calls() (scaled []int, read int, ended []string) {
 	return slices.Clone(f.scaled), f.read, slices.Clone(f.ended)
 }
 
+// set changes what Status answers.
+func (f *fakeNomad) set(desired int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.state.Desired, f.statusErr = desired, err
+}
+
 // openPorts finds every instance ready, unless the test names its address.
 type openPorts struct {
 	mu     sync.Mutex
 	closed map[string]error // by address
+	// latency is how long each probe takes.
+	latency time.Duration
 }
 
 func (p *openPorts) Probe(_ context.Context, address, _ string) error {
+	time.Sleep(p.latency)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.closed[address]
@@ -134,8 +151,15 @@ type fixture struct {
 	metrics *counters
 	// lost is why Nomad does not answer.
 	lost error
-	// work is what runs in the background.
-	work sync.WaitGroup
+	// work is what runs in the background, and running is how much there is of it.
+	work    sync.WaitGroup
+	running atomic.Int64
+	// apps are those that the other gateways are told of.
+	apps []*backend.App
+	// observed is called after the apps have been told of the other gateways.
+	observed func()
+	// ending reports that the gateway takes no new requests.
+	ending atomic.Bool
 }
 
 // newFixture returns what apps share: a Nomad that answers as the test says, no
@@ -145,7 +169,7 @@ func newFixture(t testing.TB, change ...func(*backend.Config)) *fixture {
 	f := &fixture{nomad: new(fakeNomad), ports: new(openPorts), metrics: new(counters)}
 	f.Config = backend.Config{
 		Nomad: f.nomad, Prober: f.ports, Metrics: f.metrics,
-		Overrides: nomad.NewOverrides(func(app scaler.AppID, err error) { t.Logf("override of %s: %v", app, err) }),
+		Overrides: unknownOverrides(t),
 		Process:   "self", Clock: new(cluster.LamportClock),
 		Budget:      backend.NewBudget(backend.Usage{Requests: 10000, Bytes: 512 << 20}),
 		Unreachable: func() error { return f.lost },
@@ -162,12 +186,24 @@ func newFixture(t testing.TB, change ...func(*backend.Config)) *fixture {
 	}
 	f.Overrides.Report(nil)
 	ctx, cancel := context.WithCancel(context.Background())
-	f.Context, f.Go = ctx, f.work.Go
+	f.Context = ctx
+	f.Go = func(run func()) {
+		f.running.Add(1)
+		f.work.Go(func() {
+			defer f.running.Add(-1)
+			run()
+		})
+	}
 	t.Cleanup(func() {
 		cancel()
 		f.work.Wait()
 	})
 	return f
+}
+
+// unknownOverrides are overrides that have not been read yet.
+func unknownOverrides(t testing.TB) *nomad.Overrides {
+	return nomad.NewOverrides(func(app scaler.AppID, err error) { t.Logf("override of %s: %v", app, err) })
 }
 
 var webID = scaler.AppID{Namespace: "default", Job: "shop", Group: "web"}
@@ -189,8 +225,15 @@ func (f *fixture) app(t testing.TB, id scaler.AppID, document scaler.Document) *
 	t.Helper()
 	n := nomad.App{ID: id, Policy: policy(t, id, document), Created: 1}
 	a := backend.NewApp(&f.Config, n)
+	f.apps = append(f.apps, a)
 	a.Configure(n)
 	return a
+}
+
+// configure gives an app another policy.
+func configure(t testing.TB, a *backend.App, document scaler.Document) {
+	t.Helper()
+	a.Configure(nomad.App{ID: a.ID, Policy: policy(t, a.ID, document), Created: 1})
 }
 
 // allocation is an instance of an app as Nomad reports it.
@@ -206,6 +249,33 @@ func start(a *backend.App, id string, index int) {
 	a.SetInstance(allocation(a, id, index), false, time.Time{})
 }
 
+// startReady gives an app an instance and waits until it is ready, in a bubble of
+// synctest.
+func startReady(t testing.TB, a *backend.App, id string, index int) {
+	t.Helper()
+	start(a, id, index)
+	synctest.Wait()
+	if s := states(a)[id]; s != api.Ready {
+		t.Fatalf("instance %s is %q, want that it is ready", id, s)
+	}
+}
+
+// stop tells an app that Nomad is stopping an instance.
+func stop(a *backend.App, id string, index int) {
+	n := allocation(a, id, index)
+	n.Stopping, n.ModifyIndex = true, 2
+	a.SetInstance(n, true, time.Time{})
+}
+
+// states are those of an app's instances by ID.
+func states(a *backend.App) map[string]api.State {
+	all := make(map[string]api.State)
+	for _, i := range a.Status().Instances {
+		all[i.ID] = i.State
+	}
+	return all
+}
+
 // client is a client that does not leave by itself.
 type client struct{ memory int64 }
 
@@ -215,4 +285,28 @@ func (c client) Left() func() bool { return nil }
 // request is a request that comes now.
 func (f *fixture) request(a *backend.App) *backend.Request {
 	return &backend.Request{Policy: a.Policy(), Arrived: f.Now(), Client: client{1}}
+}
+
+// acquire acquires an instance for a request that comes now and finds room.
+func (f *fixture) acquire(t testing.TB, a *backend.App) backend.Lease {
+	t.Helper()
+	l, waited, err := a.Acquire(t.Context(), f.request(a))
+	if err != nil || waited != 0 {
+		t.Fatalf("a request got %v after %s, want an instance at once", err, waited)
+	}
+	return l
+}
+
+// answered is the result of an attempt that the instance answers.
+func answered() api.AttemptResult {
+	return api.AttemptResult{Phase: api.PhaseAnswered, Status: 200, Sent: time.Now()}
+}
+
+// asRefusal is the refusal that an error is; the zero value when it is none.
+func asRefusal(err error) api.Refusal {
+	var r *api.Refusal
+	if errors.As(err, &r) {
+		return *r
+	}
+	return api.Refusal{}
 }
