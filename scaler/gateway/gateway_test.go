@@ -208,6 +208,35 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// The page of a refusal says why, tries again by itself and takes nothing from
+// elsewhere.
+func TestPage(t *testing.T) {
+	g := serve(t)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+g.Address()+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := body(t, response)
+	if h := response.Header; response.StatusCode != 503 || !strings.HasPrefix(h.Get("Content-Type"), "text/html") || h.Get("Retry-After") != "1" || h.Get("Cache-Control") != "no-store" || h.Get("Vary") != "Accept" {
+		t.Errorf("answered %s with %v", response.Status, h)
+	}
+	for _, want := range []string{`<meta http-equiv="refresh" content="1">`, "the gateway does not know the apps yet", "<small>503 gateway_starting</small>"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page lacks %q:\n%s", want, text)
+		}
+	}
+	for _, link := range []string{"src=", "href=", "url(", "<script"} {
+		if strings.Contains(text, link) {
+			t.Errorf("the page has %q", link)
+		}
+	}
+}
+
 func TestAccessLog(t *testing.T) {
 	for _, on := range []bool{true, false} {
 		var mu sync.Mutex
