@@ -38,7 +38,10 @@ func TestReady(t *testing.T) {
 
 func TestAdminShowsLoad(t *testing.T) {
 	release := make(chan struct{})
-	g, url := fronting(t, scaler.Document{"metric": "concurrency", "target_concurrency_per_instance": "10"}, func(http.ResponseWriter, *http.Request) { <-release }, func(c *gateway.Config) { c.ID = "g1" })
+	g, url := fronting(t, scaler.Document{"metric": "concurrency", "target_concurrency_per_instance": "10"}, func(http.ResponseWriter,
+		*http.Request) {
+		<-release
+	}, func(c *gateway.Config) { c.ID = "g1" })
 	for range 3 {
 		go func() {
 			if response, err := http.Get(url + "/"); err == nil {
@@ -52,7 +55,8 @@ func TestAdminShowsLoad(t *testing.T) {
 	var report api.LoadReport
 	g.admin(t, "/v1/load", &report)
 	s := report.Apps[webID]
-	if report.Gateway != "g1" || time.Since(report.Now) > time.Minute || len(report.Apps) != 1 || s.InFlight != 3 || s.Queued != 0 || s.Concurrency != 3 || s.RequestsPerMinute != 3 || report.Series != nil {
+	if report.Gateway != "g1" || time.Since(report.Now) > time.Minute || len(report.Apps) != 1 || s.InFlight != 3 || s.Queued != 0 ||
+		s.Concurrency != 3 || s.RequestsPerMinute != 3 || report.Series != nil {
 		t.Errorf("/v1/load says %+v", report)
 	}
 	report = api.LoadReport{}
@@ -90,7 +94,8 @@ func TestAdminShowsLoad(t *testing.T) {
 	g.admin(t, "/v1/apps", &apps)
 	a := apps[0]
 	if len(apps) != 1 || a.App != webID || a.Policy["metric"] != "concurrency" || !a.Enabled || a.Running != 1 || a.Desired != 1 ||
-		a.Load == nil || *a.Load != 3 || len(a.Mounts) != 1 || len(a.Instances) != 1 || a.Instances[0].State != api.Ready || a.Instances[0].InFlight != 3 || a.Instances[0].ID != "a" {
+		a.Load == nil || *a.Load != 3 || len(a.Mounts) != 1 || len(a.Instances) != 1 || a.Instances[0].State != api.Ready ||
+		a.Instances[0].InFlight != 3 || a.Instances[0].ID != "a" {
 		t.Errorf("/v1/apps says %+v", apps)
 	}
 }
@@ -138,7 +143,8 @@ func TestMetrics(t *testing.T) {
 	var decisions map[string][]api.DecisionStatus
 	g.admin(t, "/v1/decisions?app="+webName, &decisions)
 	if d := decisions[webName]; len(decisions) != 1 || len(d) != 1 || d[0].Rule != scaler.RuleActivate || d[0].From != 0 || d[0].To != 1 ||
-		d[0].Load != 1 || d[0].Demand != 0.01 || d[0].Goal != 1 || d[0].MaxInstances != 10 || !strings.Contains(d[0].Reason, "woken by 1 request a minute") {
+		d[0].Load != 1 || d[0].Demand != 0.01 || d[0].Goal != 1 || d[0].MaxInstances != 10 ||
+		!strings.Contains(d[0].Reason, "woken by 1 request a minute") {
 		t.Errorf("/v1/decisions says %+v", decisions)
 	}
 	if c := apps[1].ColdStart; c == nil || c.Total < c.Ready || c.Total <= 0 {

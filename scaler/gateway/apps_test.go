@@ -90,7 +90,7 @@ func TestPolicyErrorsStayWithTheirApp(t *testing.T) {
 	good.Policy.MaxInstances = 8
 	g.nomad.report([]nomad.App{good, other})
 	if s := g.statuses(t)[1]; s.Error != "" || s.Policy["max_instances"] != "8" {
-		t.Errorf("after the policy was mended the app shows %+v", s)
+		t.Errorf("after the policy was corrected the app shows %+v", s)
 	}
 }
 

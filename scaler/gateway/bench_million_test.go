@@ -46,7 +46,8 @@ func serveMillion(b *testing.B, sockets int) {
 	url := g.start(b, "million", 2, steady(), func(group *api.TaskGroup) {
 		group.ShutdownDelay = new(5 * time.Second)
 		group.Update = &api.UpdateStrategy{MaxParallel: new(1), HealthCheck: new("task_states"), MinHealthyTime: new(500 * time.Millisecond)}
-		group.Migrate = &api.MigrateStrategy{MaxParallel: new(1), HealthCheck: new("task_states"), MinHealthyTime: new(500 * time.Millisecond), HealthyDeadline: new(time.Minute)}
+		group.Migrate = &api.MigrateStrategy{MaxParallel: new(1), HealthCheck: new("task_states"),
+			MinHealthyTime: new(500 * time.Millisecond), HealthyDeadline: new(time.Minute)}
 	})
 	path := strings.TrimPrefix(url, "http://"+g.Address())
 

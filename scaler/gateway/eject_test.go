@@ -94,8 +94,8 @@ func TestLastInstanceIsKept(t *testing.T) {
 	}
 }
 
-// While all instances are ejected, requests wait as for one that starts, and those
-// that wait in vain are told what is the matter.
+// While all instances are ejected, requests wait as they do for one that starts.
+// Those that get none are told why.
 func TestRequestsWaitForAnEjectedInstance(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -109,7 +109,8 @@ func TestRequestsWaitForAnEjectedInstance(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := g.url(webName)
-	if got := refusal(t, get(t, url)); got.Cause.Status() != http.StatusServiceUnavailable || got.Cause != api.CauseStartTimeout || !strings.Contains(got.Message, "instance a is not ready") {
+	if got := refusal(t, get(t, url)); got.Cause.Status() != http.StatusServiceUnavailable || got.Cause != api.CauseStartTimeout ||
+		!strings.Contains(got.Message, "instance a is not ready") {
 		t.Errorf("got %+v, want 503 that names the instance", got)
 	}
 	answers := make(chan error, 1)

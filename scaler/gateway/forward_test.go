@@ -195,7 +195,8 @@ func TestForwardHTTP2(t *testing.T) {
 		}
 		if got := body(t, response); got != "hello" || response.Proto != "HTTP/2.0" || response.Header.Get("X-Protocol") != proto ||
 			response.Header.Get("X-Te") != "trailers" || response.Trailer.Get("Grpc-Status") != "0" {
-			t.Errorf("%s: got %q over %s, at the instance %s, headers %v, trailers %v", kind, got, response.Proto, response.Header.Get("X-Protocol"), response.Header, response.Trailer)
+			t.Errorf("%s: got %q over %s, at the instance %s, headers %v, trailers %v", kind, got, response.Proto,
+				response.Header.Get("X-Protocol"), response.Header, response.Trailer)
 		}
 	}
 }

@@ -187,23 +187,28 @@ func TestRunCutsAtTheDrainTimeout(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	g := serve(t)
 	url := "http://" + g.Address()
-	if got := refusal(t, get(t, url+"/")); got.Cause.Status() != http.StatusServiceUnavailable || got.Cause != api.CauseStarting || got.RetryAfter != 1 {
+	if got := refusal(t, get(t, url+"/")); got.Cause.Status() != http.StatusServiceUnavailable || got.Cause != api.CauseStarting ||
+		got.RetryAfter != 1 {
 		t.Errorf("before the apps are known: %+v", got)
 	}
 	g.declare([]nomad.App{
-		declared(t, webName, scaler.Document{"start_timeout": "1s"}), declared(t, "default/full/web", scaler.Document{"max_queued_requests": "0"}),
+		declared(t, webName, scaler.Document{"start_timeout": "1s"}),
+		declared(t, "default/full/web", scaler.Document{"max_queued_requests": "0"}),
 	})
 	if got := refusal(t, get(t, url+"/")); got.Cause.Status() != http.StatusNotFound || got.Cause != api.CauseNoApp {
 		t.Errorf("without an app: %+v", got)
 	}
-	if got := refusal(t, get(t, url+"/apps/default/full/web/")); got.Cause.Status() != http.StatusTooManyRequests || got.Cause != api.CauseQueueFull || got.App != id("default/full/web") {
+	if got := refusal(t, get(t, url+"/apps/default/full/web/")); got.Cause.Status() != http.StatusTooManyRequests ||
+		got.Cause != api.CauseQueueFull || got.App != id("default/full/web") {
 		t.Errorf("without room in the queue: %+v", got)
 	}
-	if got := refusal(t, get(t, url+"/apps/"+webName+"/")); got.Cause.Status() != http.StatusServiceUnavailable || got.Cause != api.CauseStartTimeout || got.RetryAfter != 1 {
+	if got := refusal(t, get(t, url+"/apps/"+webName+"/")); got.Cause.Status() != http.StatusServiceUnavailable ||
+		got.Cause != api.CauseStartTimeout || got.RetryAfter != 1 {
 		t.Errorf("without an instance in time: %+v", got)
 	}
 	g.nomad.instances.Lost(errors.New("no servers"))
-	if got := refusal(t, get(t, url+"/apps/"+webName+"/")); got.Cause != api.CauseNomadUnreachable || !strings.Contains(got.Message, "no servers") {
+	if got := refusal(t, get(t, url+"/apps/"+webName+"/")); got.Cause != api.CauseNomadUnreachable ||
+		!strings.Contains(got.Message, "no servers") {
 		t.Errorf("without Nomad: %+v", got)
 	}
 }
@@ -222,10 +227,12 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := body(t, response)
-	if h := response.Header; response.StatusCode != 503 || !strings.HasPrefix(h.Get("Content-Type"), "text/html") || h.Get("Retry-After") != "1" || h.Get("Cache-Control") != "no-store" || h.Get("Vary") != "Accept" {
+	if h := response.Header; response.StatusCode != 503 || !strings.HasPrefix(h.Get("Content-Type"), "text/html") ||
+		h.Get("Retry-After") != "1" || h.Get("Cache-Control") != "no-store" || h.Get("Vary") != "Accept" {
 		t.Errorf("answered %s with %v", response.Status, h)
 	}
-	for _, want := range []string{`<meta http-equiv="refresh" content="1">`, "the gateway does not know the apps yet", "<small>503 gateway_starting</small>"} {
+	for _, want := range []string{`<meta http-equiv="refresh" content="1">`, "the gateway does not know the apps yet",
+		"<small>503 gateway_starting</small>"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)
 		}
@@ -265,7 +272,8 @@ func TestAccessLog(t *testing.T) {
 		}
 		eventually(t, "the request is logged", func() bool { return len(lines()) == 1 })
 		got := lines()[0]
-		if got["method"] != "GET" || got["path"] != "/apps/"+webName+"/tea" || got["namespace"] != "default" || got["job"] != "shop" || got["group"] != "web" || got["instance"] != "a" || got["status"] != float64(http.StatusTeapot) {
+		if got["method"] != "GET" || got["path"] != "/apps/"+webName+"/tea" || got["namespace"] != "default" || got["job"] != "shop" ||
+			got["group"] != "web" || got["instance"] != "a" || got["status"] != float64(http.StatusTeapot) {
 			t.Errorf("logged %v", got)
 		}
 		if strings.Contains(log.String(), "secret") {

@@ -30,7 +30,7 @@ func steady() scaler.Document {
 // drainable gives what is in flight all the time that it takes.
 func drainable(group *nomadapi.TaskGroup) { group.ShutdownDelay = new(10 * time.Minute) }
 
-// post sends a request that nobody may send again.
+// post sends a request that must not be sent again.
 func post(client *http.Client, url string) error {
 	response, err := client.Post(url, "text/plain", strings.NewReader("hello"))
 	if err != nil {
@@ -44,7 +44,7 @@ func post(client *http.Client, url string) error {
 	return err
 }
 
-// sustainPosts is sustain for requests that nobody may send again.
+// sustainPosts is sustain for requests that must not be sent again.
 func sustainPosts(t *testing.T, url string) (stop func() int64) {
 	t.Helper()
 	return sustainBy(t, 8, func() error { return post(http.DefaultClient, url+"?take=10ms") })
@@ -62,7 +62,7 @@ func (g realGateway) ids(t testing.TB, job string) (ready map[string]bool) {
 	return ready
 }
 
-// replaced tells whether so many instances are ready, and none of those before.
+// replaced reports whether that many instances are ready, and none of those before.
 func (g realGateway) replaced(t testing.TB, job string, before map[string]bool, count int) bool {
 	t.Helper()
 	now := g.ids(t, job)
@@ -74,8 +74,7 @@ func (g realGateway) replaced(t testing.TB, job string, before map[string]bool, 
 	return len(now) == count
 }
 
-// Whatever makes instances come and go, no request fails for it that can be
-// answered.
+// No request fails that can be answered, whatever makes instances come and go.
 func TestInstancesComeAndGo(t *testing.T) {
 	g := onNomad(t)
 
@@ -261,7 +260,8 @@ func TestNodesComeAndGo(t *testing.T) {
 	on := func(name string) func(*nomadapi.TaskGroup) {
 		return func(group *nomadapi.TaskGroup) {
 			group.Affinities = []*nomadapi.Affinity{{LTarget: "${node.unique.name}", RTarget: name, Operand: "=", Weight: new(int8(100))}}
-			group.Migrate = &nomadapi.MigrateStrategy{MaxParallel: new(1), HealthCheck: new("task_states"), MinHealthyTime: new(500 * time.Millisecond), HealthyDeadline: new(time.Minute)}
+			group.Migrate = &nomadapi.MigrateStrategy{MaxParallel: new(1), HealthCheck: new("task_states"),
+				MinHealthyTime: new(500 * time.Millisecond), HealthyDeadline: new(time.Minute)}
 		}
 	}
 

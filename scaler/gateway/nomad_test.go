@@ -63,8 +63,8 @@ func runApp() {
 	os.Exit(1)
 }
 
-// serveApp takes as long as a request says or its client stays, crashes when one says so, and sends
-// what comes over WebSockets back.
+// serveApp takes as long as a request says or its client stays, and crashes when a
+// request says so. It sends back what comes over WebSockets.
 func serveApp(w http.ResponseWriter, r *http.Request) {
 	switch query := r.URL.Query(); {
 	case query.Has("crash"):
@@ -116,7 +116,8 @@ func onAgent(t testing.TB, agent *nomadtest.Agent, config gateway.Config) realGa
 
 // start registers a job with one group, web, that scales by the document, and
 // waits until its instances are ready.
-func (g realGateway) start(t testing.TB, job string, count int, document scaler.Document, change ...func(*nomadapi.TaskGroup)) (url string) {
+func (g realGateway) start(t testing.TB, job string, count int, document scaler.Document,
+	change ...func(*nomadapi.TaskGroup)) (url string) {
 	t.Helper()
 	app := g.register(t, job, count, document, change...)
 	eventually(t, "the instances of "+app+" are ready", func() bool {
@@ -127,7 +128,8 @@ func (g realGateway) start(t testing.TB, job string, count int, document scaler.
 }
 
 // register registers a job with one group, web, that scales by the document.
-func (g realGateway) register(t testing.TB, job string, count int, document scaler.Document, change ...func(*nomadapi.TaskGroup)) (app string) {
+func (g realGateway) register(t testing.TB, job string, count int, document scaler.Document,
+	change ...func(*nomadapi.TaskGroup)) (app string) {
 	t.Helper()
 	app = "default/" + job + "/web"
 	j := nomadtest.Job(policy(t, app, document), nomadtest.Self(t))
@@ -292,7 +294,8 @@ func TestOnNomad(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "the gateway knows the override", func() bool { return g.status(t, "held").Override != nil })
-		if err := fetch(url); err == nil || !strings.Contains(err.Error(), "not_started") || !strings.Contains(err.Error(), "set by alice: a migration") {
+		if err := fetch(url); err == nil || !strings.Contains(err.Error(), "not_started") ||
+			!strings.Contains(err.Error(), "set by alice: a migration") {
 			t.Errorf("error %v, want not_started and who holds the app and why", err)
 		}
 		set, err := agent.Client.Override(t.Context(), target)
@@ -348,7 +351,8 @@ func TestOnNomad(t *testing.T) {
 			g.register(t, "modes", 2, scaler.Document{"service_selection_mode": mode, "min_instances": "2"})
 			eventually(t, mode+" is in force", func() bool {
 				err := fetch(url)
-				return g.status(t, "modes").Policy["service_selection_mode"] == mode && refused == (err != nil && strings.Contains(err.Error(), "several_instances"))
+				return g.status(t, "modes").Policy["service_selection_mode"] == mode && refused == (err != nil &&
+					strings.Contains(err.Error(), "several_instances"))
 			})
 			t.Logf("%s was in force %s after it was registered", mode, time.Since(changed).Round(time.Millisecond))
 		}
@@ -358,7 +362,8 @@ func TestOnNomad(t *testing.T) {
 	})
 
 	t.Run("no request fails when instances stop", func(t *testing.T) {
-		url := g.start(t, "shrink", 3, scaler.Document{"target_requests_per_instance": "1000000"}, func(group *nomadapi.TaskGroup) { group.ShutdownDelay = new(10 * time.Minute) })
+		url := g.start(t, "shrink", 3, scaler.Document{"target_requests_per_instance": "1000000"},
+			func(group *nomadapi.TaskGroup) { group.ShutdownDelay = new(10 * time.Minute) })
 		stop := sustain(t, 8, url+"?take=20ms")
 		if _, _, err := agent.API.Jobs().Scale("shrink", "web", new(1), "by hand", false, nil, nil); err != nil {
 			t.Fatal(err)

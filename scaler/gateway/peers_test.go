@@ -54,6 +54,9 @@ func together(t testing.TB, n int) (all []*served) {
 
 func TestPeersAreShown(t *testing.T) {
 	all := together(t, 2)
+	if response := get(t, "http://"+all[0].AdminAddress()+"/v1/peers"); response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("without the token it answers %s", response.Status)
+	}
 	var shown []api.PeerStatus
 	all[0].admin(t, "/v1/peers", &shown)
 	if len(shown) != 1 || shown[0].Gateway != "gateway-1" || shown[0].State != api.PeerAnswers || shown[0].Answered.IsZero() ||
@@ -77,7 +80,8 @@ func TestPeersAreShown(t *testing.T) {
 		return shown[0].State == api.PeerGone
 	})
 	metrics = strings.Split(all[0].metrics(t), "\n")
-	if shown[0].Error == "" || !slices.Contains(metrics, `nomadscale_gateway_peers{state="gone"} 1`) || slices.Contains(metrics, "nomadscale_gateway_peer_errors_total 0") {
+	if shown[0].Error == "" || !slices.Contains(metrics, `nomadscale_gateway_peers{state="gone"} 1`) ||
+		slices.Contains(metrics, "nomadscale_gateway_peer_errors_total 0") {
 		t.Errorf("after its end it shows as %+v, with the metrics\n%s", shown, strings.Join(metrics, "\n"))
 	}
 }
@@ -107,7 +111,8 @@ func TestPeerReport(t *testing.T) {
 	g.nomad.instances.Update(stopping)
 	g.admin(t, "/v1/peer", &report)
 	l := report.Apps[webID]
-	if report.Process != before.Process || len(report.Apps) != 1 || l.RequestsPerMinute != 2 || l.Concurrency != 2 || l.InFlight["a"] != 2 || len(l.InFlight) != 1 || !slices.Equal(l.Drained, []string{"b"}) {
+	if report.Process != before.Process || len(report.Apps) != 1 || l.RequestsPerMinute != 2 || l.Concurrency != 2 ||
+		l.InFlight["a"] != 2 || len(l.InFlight) != 1 || !slices.Equal(l.Drained, []string{"b"}) {
 		t.Errorf("with two requests it says %+v", report)
 	}
 	close(release)
@@ -149,7 +154,8 @@ func TestPermitsOfAGatewayThatIsAlone(t *testing.T) {
 		}
 		report.Number = answer.Number + 1
 	}
-	if answer, err := client.ExchangePermits(t.Context(), "http://"+g.AdminAddress(), api.PermitReport{Process: "other", App: id("default/none/web"), Number: 9}); err != nil || answer.Granted != nil {
+	if answer, err := client.ExchangePermits(t.Context(), "http://"+g.AdminAddress(), api.PermitReport{Process: "other",
+		App: id("default/none/web"), Number: 9}); err != nil || answer.Granted != nil {
 		t.Errorf("for an app that it does not know it answers %+v (%v)", answer, err)
 	}
 	if err := fetch(url); err != nil {
@@ -163,7 +169,7 @@ type rush struct {
 	at, most map[string]int
 }
 
-// instance is one that takes as long as the header Take says.
+// instance is one that takes as long as the query of a request says.
 func (r *rush) instance(t testing.TB, id string) (address string) {
 	return instance(t, func(_ http.ResponseWriter, request *http.Request) {
 		r.mu.Lock()
@@ -203,7 +209,8 @@ func TestCapIsOverAllGateways(t *testing.T) {
 			all := together(t, test.gateways)
 			for _, g := range all {
 				g.declare([]nomad.App{declared(t, webName, scaler.Document{
-					"max_concurrency_per_instance": fmt.Sprint(test.limit), "min_instances": fmt.Sprint(test.instances), "max_instances": fmt.Sprint(test.instances),
+					"max_concurrency_per_instance": fmt.Sprint(test.limit), "min_instances": fmt.Sprint(test.instances),
+					"max_instances": fmt.Sprint(test.instances),
 				})}, instances...)
 			}
 			for _, g := range all {

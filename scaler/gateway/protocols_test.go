@@ -58,7 +58,8 @@ func TestGRPC(t *testing.T) {
 	t.Cleanup(server.Stop)
 	g := serve(t)
 	g.declare([]nomad.App{declared(t, webName, scaler.Document{"hosts": "grpc.example.com"})}, allocation(webName, "a", 0, l.Addr().String()))
-	conn, err := grpc.NewClient("passthrough:///"+g.Address(), grpc.WithAuthority("grpc.example.com"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient("passthrough:///"+g.Address(), grpc.WithAuthority("grpc.example.com"),
+		grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +285,8 @@ func TestAnswersAreKept(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := body(t, response); got != "page" || response.Header.Get("Link") != "" || len(hints) != 1 || hints[0] != "103</style.css>; rel=preload" {
+		if got := body(t, response); got != "page" || response.Header.Get("Link") != "" || len(hints) != 1 ||
+			hints[0] != "103</style.css>; rel=preload" {
 			t.Errorf("got hints %q and then %q with %v", hints, got, response.Header)
 		}
 	})
@@ -384,7 +386,8 @@ func TestUpgradeToAnything(t *testing.T) {
 			fmt.Fprint(conn, strings.ToUpper(line))
 		}
 	})
-	conn := raw(t, g, "GET "+strings.TrimPrefix(url, "http://"+g.Address())+"/ HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: shouting\r\n\r\n")
+	path := strings.TrimPrefix(url, "http://"+g.Address())
+	conn := raw(t, g, "GET "+path+"/ HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: shouting\r\n\r\n")
 	reader := bufio.NewReader(conn)
 	response, err := http.ReadResponse(reader, nil)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 
 const browserAccept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
-// A browser gets a page where another try makes sense, everybody else JSON.
+// A browser gets a page where another try makes sense, and other clients get JSON.
 func TestWantsPage(t *testing.T) {
 	later, never := api.Refusal{Cause: api.CauseStarting, RetryAfter: 5}, api.Refusal{Cause: api.CauseNoApp}
 	for _, test := range []struct {
@@ -51,11 +51,11 @@ func TestWantsPage(t *testing.T) {
 
 // The page shows what others have written as text.
 func TestPageEscapes(t *testing.T) {
-	evil := api.Refusal{
+	hostile := api.Refusal{
 		Cause: api.CauseStarting, RetryAfter: 1, Message: `<script>alert("x")</script>`,
 		App: scaler.AppID{Namespace: "a", Job: `"><b>`, Group: "c"},
 	}
-	written, err := page(evil)
+	written, err := page(hostile)
 	if !strings.Contains(string(written), "503 gateway_starting · a/&#34;&gt;&lt;b&gt;/c") {
 		t.Errorf("the page does not name the app:\n%s", written)
 	}

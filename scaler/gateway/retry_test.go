@@ -22,7 +22,8 @@ import (
 func between(t *testing.T, first, second string) (g *served, url string) {
 	t.Helper()
 	g = serve(t)
-	g.declare([]nomad.App{declared(t, webName, scaler.Document{"service_selection_mode": "first"})}, allocation(webName, "a", 0, first), allocation(webName, "b", 1, second))
+	g.declare([]nomad.App{declared(t, webName, scaler.Document{"service_selection_mode": "first"})}, allocation(webName, "a", 0, first),
+		allocation(webName, "b", 1, second))
 	g.wantStates(t, map[string]api.State{"a": api.Ready, "b": api.Ready})
 	return g, g.url(webName)
 }
@@ -142,7 +143,7 @@ func TestRetryAfterTheTransportsOwn(t *testing.T) {
 	if response := get(t, url); response.StatusCode != http.StatusNoContent {
 		t.Fatalf("got %s", response.Status)
 	}
-	// The transport finds the used connection broken and dials in vain.
+	// The transport finds the used connection broken, and the next one is refused.
 	if got := refusal(t, get(t, url+"die")); got.Cause.Status() != http.StatusBadGateway {
 		t.Errorf("got %+v, want 502", got)
 	}
@@ -199,7 +200,8 @@ func TestBrokenUploadIsTheClients(t *testing.T) {
 	})
 	g, url := between(t, first, instance(t, ok))
 	for range ejectAfter + 1 {
-		conn := raw(t, g, "POST "+strings.TrimPrefix(url, "http://"+g.Address())+" HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nnonsense\r\n")
+		path := strings.TrimPrefix(url, "http://"+g.Address())
+		conn := raw(t, g, "POST "+path+" HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nnonsense\r\n")
 		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {
 			t.Fatal(err)

@@ -35,8 +35,7 @@ func TestExactRefusesSeveral(t *testing.T) {
 	}
 }
 
-// hashedValues are the keys of a test, and hashedInstances are so many that two keys
-// rarely agree. None of them is about to be stopped.
+// hashedValues is how many keys a test has, and hashedInstances how many instances.
 const hashedValues, hashedInstances = 12, 8
 
 // TestHashKey compares where requests go with where they go by a header that has
@@ -112,7 +111,8 @@ func TestHashKey(t *testing.T) {
 			got, want := at(g, webName, request()), at(g, expected, r)
 			seen[got] = true
 			if got != want {
-				t.Errorf("%s, trusting %t: request %d went to instance %s, want %s, where the key %s%d goes", test.key, test.trusting, n, got, want, test.want, n)
+				t.Errorf("%s, trusting %t: request %d went to instance %s, want %s, where the key %s%d goes",
+					test.key, test.trusting, n, got, want, test.want, n)
 			}
 		}
 		if test.want == "" && len(seen) != hashedInstances {
@@ -130,7 +130,8 @@ func TestHashKeyOnlyMattersByHash(t *testing.T) {
 	apps := []nomad.App{declared(t, webName, scaler.Document{"service_selection_mode": "random", "min_instances": "3"})}
 	var instances []nomad.Instance
 	for n := range 3 {
-		instances = append(instances, allocation(webName, fmt.Sprint(n), n, instance(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, n) })))
+		address := instance(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, n) })
+		instances = append(instances, allocation(webName, fmt.Sprint(n), n, address))
 	}
 	g.declare(apps, instances...)
 	eventually(t, "all instances are ready", func() bool { return g.status(t, webName).Running == 3 })

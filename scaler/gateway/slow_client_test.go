@@ -70,7 +70,8 @@ func TestLimitsOfRequests(t *testing.T) {
 		if response := post(sized("12345678")); response.StatusCode != http.StatusOK || <-reached != "12345678" {
 			t.Errorf("a body of %s length at the limit: %s", length, response.Status)
 		}
-		if got := refusal(t, post(sized("123456789"))); got.Cause.Status() != http.StatusRequestEntityTooLarge || got.Cause != api.CauseBodyTooLarge {
+		if got := refusal(t, post(sized("123456789"))); got.Cause.Status() != http.StatusRequestEntityTooLarge ||
+			got.Cause != api.CauseBodyTooLarge {
 			t.Errorf("a larger one of %s length: %+v, want 413", length, got)
 		}
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// Whatever keeps Nomad from starting an instance, the request that waits for one
-// is told soon, with the cause; and once the job is mended it is served.
+// When Nomad cannot start an instance, the request that waits for one is soon told
+// the cause. Once the job has been corrected, requests are served.
 func TestFailedStartsOnNomad(t *testing.T) {
 	g := onNomad(t)
 	crash := &nomadapi.RestartPolicy{Attempts: new(1), Interval: new(time.Minute), Delay: new(time.Second), Mode: new("fail")}
@@ -54,7 +54,8 @@ func TestFailedStartsOnNomad(t *testing.T) {
 			began := time.Now()
 			got := refusal(t, get(t, url))
 			t.Logf("after %.1f s: %s (again in %d s)", time.Since(began).Seconds(), got.Message, got.RetryAfter)
-			if got.Cause.Status() != http.StatusServiceUnavailable || got.Cause != api.CauseStartFailed || got.RetryAfter < 1 || !strings.Contains(got.Message, test.want) {
+			if got.Cause.Status() != http.StatusServiceUnavailable || got.Cause != api.CauseStartFailed || got.RetryAfter < 1 ||
+				!strings.Contains(got.Message, test.want) {
 				t.Errorf("got %+v, want 503 start_failed with %q", got, test.want)
 			}
 			if strings.Contains(got.Message, "secret") {
@@ -68,12 +69,12 @@ func TestFailedStartsOnNomad(t *testing.T) {
 			}
 			g.start(t, job, 1, document)
 			if err := fetch(url); err != nil {
-				t.Errorf("after the job was mended: %v", err)
+				t.Errorf("after the job was corrected: %v", err)
 			}
 		})
 	}
 
-	t.Run("a crash on the way fails nobody", func(t *testing.T) {
+	t.Run("a crash during the start fails no request", func(t *testing.T) {
 		url := g.start(t, "second", 0, scaler.Document{"min_instances": "0", "start_timeout": "5m"}, func(group *nomadapi.TaskGroup) {
 			group.RestartPolicy = crash
 			script := `test -e "$NOMAD_ALLOC_DIR/tried" || { touch "$NOMAD_ALLOC_DIR/tried"; exit 1; }; exec "$0"`

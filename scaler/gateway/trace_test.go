@@ -48,7 +48,8 @@ func TestTraces(t *testing.T) {
 	eventually(t, "both are ready", func() bool { return g.status(t, webName).Running == 2 })
 
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	response := send(t, http.MethodGet, "http://"+g.Address()+"/apps/"+webName+"/x", "", http.Header{"Traceparent": {parent}, "Tracestate": {"a=1"}})
+	response := send(t, http.MethodGet, "http://"+g.Address()+"/apps/"+webName+"/x", "", http.Header{"Traceparent": {parent},
+		"Tracestate": {"a=1"}})
 	if response.Body.Close(); response.StatusCode != http.StatusOK {
 		t.Fatalf("got %s", response.Status)
 	}
@@ -65,7 +66,8 @@ func TestTraces(t *testing.T) {
 	if whole.Name() != "GET "+webName {
 		t.Errorf("the request's span is %q", whole.Name())
 	}
-	want := map[attribute.Key]any{"url.path": "/apps/" + webName + "/x", "nomadscale.app": webName, "http.response.status_code": int64(http.StatusOK)}
+	want := map[attribute.Key]any{"url.path": "/apps/" + webName + "/x", "nomadscale.app": webName,
+		"http.response.status_code": int64(http.StatusOK)}
 	if diff := cmp.Diff(want, attributes(whole, "url.path", "nomadscale.app", "http.response.status_code")); diff != "" {
 		t.Errorf("the request's span (-want +got):\n%s", diff)
 	}
@@ -75,7 +77,8 @@ func TestTraces(t *testing.T) {
 	if got := attributes(second, "nomadscale.instance")["nomadscale.instance"]; got != "b" {
 		t.Errorf("the second attempt was at %v, want b", got)
 	}
-	if got, want := seen.Get("Traceparent"), "00-"+parent[3:35]+"-"+second.SpanContext().SpanID().String()+"-01"; got != want || seen.Get("Tracestate") != "a=1" {
+	if got, want := seen.Get("Traceparent"), "00-"+parent[3:35]+"-"+second.SpanContext().SpanID().String()+"-01"; got != want ||
+		seen.Get("Tracestate") != "a=1" {
 		t.Errorf("the instance was told %s %s, want %s a=1", got, seen.Get("Tracestate"), want)
 	}
 }
@@ -99,7 +102,8 @@ func TestTracesOfRefusals(t *testing.T) {
 		get(t, g.url(webName)).Body.Close()
 		eventually(t, "the span has ended", func() bool { return len(recorder.Ended()) == 1 })
 		span := recorder.Ended()[0]
-		if got := attributes(span, "error.type", "http.response.status_code"); span.Status().Code != test.want || got["error.type"] != string(cause) || got["http.response.status_code"] != int64(cause.Status()) {
+		if got := attributes(span, "error.type", "http.response.status_code"); span.Status().Code != test.want ||
+			got["error.type"] != string(cause) || got["http.response.status_code"] != int64(cause.Status()) {
 			t.Errorf("%s: %v, %v", cause, span.Status(), got)
 		}
 	}

@@ -84,11 +84,13 @@ func TestReady(t *testing.T) {
 		change func(*admin.Config)
 		want   int
 	}{
-		"with all known":                 {func(*admin.Config) {}, http.StatusOK},
-		"without Nomad":                  {func(c *admin.Config) { c.Apps = &fakeApps{known: true, unreachable: errors.New("no servers")} }, http.StatusOK},
-		"before the apps are known":      {func(c *admin.Config) { c.Apps = &fakeApps{} }, http.StatusServiceUnavailable},
-		"before the overrides are known": {func(c *admin.Config) { c.OverridesKnown = func() bool { return false } }, http.StatusServiceUnavailable},
-		"at the end":                     {func(c *admin.Config) { c.Ending = func() bool { return true } }, http.StatusServiceUnavailable},
+		"with all known": {func(*admin.Config) {}, http.StatusOK},
+		"without Nomad": {func(c *admin.Config) { c.Apps = &fakeApps{known: true, unreachable: errors.New("no servers")} },
+			http.StatusOK},
+		"before the apps are known": {func(c *admin.Config) { c.Apps = &fakeApps{} }, http.StatusServiceUnavailable},
+		"before the overrides are known": {func(c *admin.Config) { c.OverridesKnown = func() bool { return false } },
+			http.StatusServiceUnavailable},
+		"at the end": {func(c *admin.Config) { c.Ending = func() bool { return true } }, http.StatusServiceUnavailable},
 	} {
 		c := config()
 		test.change(&c)
@@ -101,7 +103,8 @@ func TestReady(t *testing.T) {
 // A gateway that does not know an app has none of its permits, and its number is
 // above the one that it hears.
 func TestPermitsOfAnUnknownApp(t *testing.T) {
-	w := ask(config(), http.MethodPost, "/v1/peer/permits", "", `{"process":"p2","app":"default/shop/web","number":41,"granted":{"a":1},"requested":{"a":2}}`)
+	w := ask(config(), http.MethodPost, "/v1/peer/permits", "",
+		`{"process":"p2","app":"default/shop/web","number":41,"granted":{"a":1},"requested":{"a":2}}`)
 	var got api.PermitReport
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 		t.Fatalf("answered %d %q: %v", w.Code, w.Body, err)

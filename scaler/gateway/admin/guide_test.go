@@ -27,7 +27,8 @@ func readGuide(t *testing.T, name string) string {
 // Every metric is in the guide, with its labels, and the guide names no other.
 func TestMetricsAreDocumented(t *testing.T) {
 	documented := make(map[string]string)
-	for _, row := range regexp.MustCompile("(?m)^\\| `(nomadscale_\\w+)` \\| \\w+ \\|([^|]*)\\|").FindAllStringSubmatch(readGuide(t, "gateway"), -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `(nomadscale_\\w+)` \\| \\w+ \\|([^|]*)\\|").FindAllStringSubmatch(readGuide(t,
+		"gateway"), -1) {
 		documented[row[1]] = strings.NewReplacer("`", "", " ", "").Replace(row[2])
 	}
 	descriptions := make(chan *prometheus.Desc)
@@ -58,7 +59,8 @@ func TestMetricsAreDocumented(t *testing.T) {
 func TestExamplesOfAnswersAreValid(t *testing.T) {
 	examples := regexp.MustCompile("(?s)## (/v1/\\w+)\n\n```json\n(.*?)```").FindAllStringSubmatch(readGuide(t, "gateway"), -1)
 	answers := map[string]any{
-		"/v1/apps": new([]api.AppStatus), "/v1/decisions": new(map[string][]api.DecisionStatus), "/v1/load": new(api.LoadReport), "/v1/peers": new([]api.PeerStatus),
+		"/v1/apps": new([]api.AppStatus), "/v1/decisions": new(map[string][]api.DecisionStatus),
+		"/v1/load": new(api.LoadReport), "/v1/peers": new([]api.PeerStatus),
 	}
 	for _, example := range examples {
 		decoder := json.NewDecoder(bytes.NewBufferString(example[2]))
