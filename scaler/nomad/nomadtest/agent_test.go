@@ -18,7 +18,7 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// Nothing outlives an agent, even what Nomad has been told to forget.
+// No process outlives an agent, not even one of a purged job.
 func TestNothingIsLeft(t *testing.T) {
 	var agent *nomadtest.Agent
 	t.Run("run", func(t *testing.T) {

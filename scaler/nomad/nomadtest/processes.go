@@ -11,13 +11,12 @@ import (
 	"time"
 )
 
-// A task of a job that was purged may run on for a while after Nomad has
-// forgotten it, and would outlive the agent. So whoever ends an agent looks at
-// the processes themselves: all that an agent starts inherit this variable. Where
-// there is no /proc to look into, Nomad's word has to do.
-const mark = "NOMADTEST_DIR"
+// dirVariable marks the processes that an agent starts: all of them inherit it. A task
+// of a purged job can run for a while after Nomad has forgotten it, and would outlive
+// the agent. Without /proc, only what Nomad reports is known.
+const dirVariable = "NOMADTEST_DIR"
 
-// awaitTasks waits a while until nothing runs that the agent has started.
+// awaitTasks waits up to 10 seconds until no process of the agent's tasks runs.
 func (a *Agent) awaitTasks(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -34,20 +33,20 @@ func (a *Agent) awaitTasks(ctx context.Context) {
 	}
 }
 
-// killTasks ends whatever the agent has left running.
+// killTasks kills the processes that the agent left running.
 func (a *Agent) killTasks() {
 	for _, pid := range a.started() {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 }
 
-// started are the processes that the agent has started, and those that they have.
+// started returns the processes that the agent has started, directly or indirectly.
 func (a *Agent) started() []int {
-	return slices.DeleteFunc(Processes(mark+"="+a.dir), func(pid int) bool { return pid == a.cmd.Process.Pid })
+	return slices.DeleteFunc(Processes(dirVariable+"="+a.dir), func(pid int) bool { return pid == a.cmd.Process.Pid })
 }
 
-// Processes are those that have a variable of this value, name=value, in their
-// environment.
+// Processes returns the processes whose environment contains a variable, given as
+// name=value.
 func Processes(variable string) (pids []int) {
 	files, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, file := range files {

@@ -10,12 +10,11 @@ import (
 	"time"
 )
 
-// Servers is a cluster of several servers and a client, each an agent of its own.
+// Servers is a cluster of several servers and clients, each an agent of its own.
 type Servers struct {
-	// Agent is the client. It runs the tasks, and its HTTP API passes on what is
-	// the servers' to answer.
+	// Agent is the first client. Its HTTP API forwards requests to the servers.
 	*Agent
-	// Clients are all of them.
+	// Clients are all clients, which run the tasks.
 	Clients []*Agent
 
 	servers []*Agent
@@ -27,22 +26,17 @@ func StartServers(t testing.TB, n int) *Servers {
 	return StartCluster(t, n, 1)
 }
 
-// StartCluster runs a cluster of n servers and some clients until the test ends. A
-// client that is killed is lost after a few seconds.
+// StartCluster runs a cluster of n servers and some clients until the test ends. Nomad
+// marks a killed client as lost after a few seconds.
 func StartCluster(t testing.TB, n, clients int) *Servers {
 	t.Helper()
 	binary := Tool(t, "nomad")
-	// Not t.TempDir: paths of sockets under it would be too long.
-	root, err := os.MkdirTemp("", "nomad") //nolint:usetesting // as said above
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(root) })
+	root := shortTempDir(t)
 	ports, err := FreePorts((n + clients) * agentPorts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// addresses are those of the servers' nth port.
+	// addresses lists the nth port of every server.
 	addresses := func(nth int) string {
 		var list []string
 		for i := range n {
@@ -55,7 +49,7 @@ func StartCluster(t testing.TB, n, clients int) *Servers {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		// Durable, since -dev would make every agent a cluster of its own.
+		// Without Durable, -dev would make every agent a cluster of its own.
 		o := Options{Dir: dir, Durable: true, Config: fmt.Sprintf("name = %q\n", name)}
 		a, err := launch(binary, o, ports[i*agentPorts:(i+1)*agentPorts], server, clientOf)
 		if err != nil {
@@ -66,7 +60,7 @@ func StartCluster(t testing.TB, n, clients int) *Servers {
 			defer cancel()
 			a.end(ctx)
 			if t.Failed() {
-				t.Logf("the end of the log of %s:\n%s", name, a.Log(4000))
+				t.Logf("the end of the log of %s:\n%s", name, a.Log(logTail))
 			}
 		})
 		return a
@@ -74,9 +68,9 @@ func StartCluster(t testing.TB, n, clients int) *Servers {
 
 	s := new(Servers)
 	for i := range n {
-		s.servers = append(s.servers, start(i, fmt.Sprintf("server-%d", i), fmt.Sprintf(serverConfig, n, patience, 2, addresses(2)), noClient))
+		s.servers = append(s.servers, start(i, fmt.Sprintf("server-%d", i), fmt.Sprintf(serverConfig, n, raftMultiplier, 2, addresses(2)), noClient))
 	}
-	// A client that finds no leader tries again after a quarter of a minute.
+	// A client that finds no leader tries again only after 15 seconds.
 	Eventually(t, electionTimeout, "a leader", func() bool {
 		leader, err := s.servers[0].API.Status().Leader()
 		return err == nil && leader != ""
@@ -96,7 +90,7 @@ func StartCluster(t testing.TB, n, clients int) *Servers {
 	return s
 }
 
-// readyNodes counts the clients that can run tasks.
+// readyNodes returns how many clients can run tasks.
 func (s *Servers) readyNodes() (ready int) {
 	nodes, _, err := s.API.Nodes().List(nil)
 	if err != nil {
@@ -110,7 +104,7 @@ func (s *Servers) readyNodes() (ready int) {
 	return ready
 }
 
-// leader is the server that leads; nil when none does.
+// leader returns the server that leads, or nil if there is no leader.
 func (s *Servers) leader() *Agent {
 	address, err := s.API.Status().Leader()
 	if err != nil {
@@ -124,7 +118,7 @@ func (s *Servers) leader() *Agent {
 	return nil
 }
 
-// KillLeader ends the server that leads at once, and returns when another does.
+// KillLeader kills the leader and waits until another server leads.
 func (s *Servers) KillLeader(t testing.TB) {
 	t.Helper()
 	var killed *Agent
@@ -141,6 +135,7 @@ func (s *Servers) KillLeader(t testing.TB) {
 
 const (
 	electionTimeout = 30 * time.Second
-	// patience keeps a busy machine from electing leaders without a need.
-	patience = 3
+	// raftMultiplier makes the servers wait longer for the leader. It avoids needless
+	// elections on a busy machine.
+	raftMultiplier = 3
 )
