@@ -11,12 +11,12 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// The demonstration fails by itself unless it has seen the whole life of an app. It
-// stays up before it destroys, until it is interrupted.
+// The demo itself fails unless it sees every step. With -keep, it waits for an interrupt
+// before the last step.
 func TestDemo(t *testing.T) {
 	summary := false
 	runDemo(t, "-keep", func(line string) (interrupt bool) {
-		summary = summary || line == "What was seen:"
+		summary = summary || line == "Results:"
 		return strings.Contains(line, "Staying up until interrupted")
 	})
 	if !summary {
@@ -24,8 +24,8 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// A shell that runs the lines that the sandbox prints has all that the walk-throughs
-// call, and stands among them.
+// A shell that runs the lines that the sandbox prints can call every command of the
+// walk-throughs and is in their directory.
 func TestSandbox(t *testing.T) {
 	var lines []string
 	runDemo(t, "-sandbox", func(line string) (interrupt bool) {
@@ -46,18 +46,18 @@ func TestSandbox(t *testing.T) {
 		}
 		for _, want := range []string{"There are no apps", "\n404", "/bin/hey"} {
 			if !strings.Contains(string(out), want) {
-				t.Errorf("there is no %q in\n%s", want, out)
+				t.Errorf("%q is missing in\n%s", want, out)
 			}
 		}
 		return true
 	})
 	if len(lines) < 2 {
-		t.Error("it prints no lines for a shell")
+		t.Error("the sandbox prints no lines for a shell")
 	}
 }
 
-// runDemo runs the demonstration, and interrupts it once after a line of which watch
-// says so. One interrupt ends it in order, and nothing outlives it.
+// runDemo runs the demo. It interrupts the demo once, after the line for which watch
+// returns true. One interrupt must end the demo in order, and no process may outlive it.
 func runDemo(t *testing.T, flag string, watch func(line string) (interrupt bool)) {
 	t.Helper()
 	for _, tool := range []string{"nomad", "nomad-autoscaler", "terraform", "hey"} {
@@ -70,7 +70,7 @@ func runDemo(t *testing.T, flag string, watch func(line string) (interrupt bool)
 	mark := "TEST_DEMO=" + t.TempDir()
 	cmd := exec.CommandContext(t.Context(), demo, flag)
 	cmd.Env = append(os.Environ(), mark)
-	// Its own group, which one interrupt reaches as a whole, as from a keyboard.
+	// One interrupt reaches the whole process group, as from a keyboard.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()
@@ -92,6 +92,6 @@ func runDemo(t *testing.T, flag string, watch func(line string) (interrupt bool)
 		t.Error(err)
 	}
 	if left := nomadtest.Processes(mark); len(left) > 0 {
-		t.Errorf("the processes %v are left", left)
+		t.Errorf("the processes %v are still running", left)
 	}
 }

@@ -1,7 +1,7 @@
-// Command demo shows the whole life of an app on a real Nomad: declared with
-// Terraform, started by its first request, grown under load, shrunk, gone to
-// zero, changed by hand, mended, destroyed. It fails unless it has seen it all,
-// and leaves nothing running.
+// Command demo shows the life of an app on a real Nomad. It declares the app with
+// Terraform and starts it by a first request. The app grows under load, shrinks and goes
+// to zero. Then the demo changes the policy by hand, lets Terraform correct it, and
+// destroys the app. It fails unless it sees every step, and leaves nothing running.
 package main
 
 import (
@@ -17,18 +17,18 @@ import (
 )
 
 func main() {
-	keep := flag.Bool("keep", false, "stay up before the end and print the addresses, until interrupted")
-	only := flag.Bool("sandbox", false, "only start everything, and stay up until interrupted")
+	keep := flag.Bool("keep", false, "before the last step, print the addresses and wait for an interrupt")
+	sandboxOnly := flag.Bool("sandbox", false, "only start the sandbox, print how to use it and wait for an interrupt")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if err := run(ctx, *keep, *only); err != nil {
-		fmt.Fprintln(os.Stderr, "\nThe demo has failed:", err)
+	if err := run(ctx, *keep, *sandboxOnly); err != nil {
+		fmt.Fprintln(os.Stderr, "\nThe demo failed:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, keep, only bool) (err error) {
+func run(ctx context.Context, keep, sandboxOnly bool) (err error) {
 	dir, err := os.MkdirTemp("", "demo")
 	if err != nil {
 		return err
@@ -41,8 +41,8 @@ func run(ctx context.Context, keep, only bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Stop()) }()
-	if only {
-		c.invite()
+	if sandboxOnly {
+		c.printUsage()
 		<-ctx.Done()
 		return nil
 	}
@@ -64,7 +64,7 @@ func run(ctx context.Context, keep, only bool) (err error) {
 	}()
 
 	for _, step := range []func(context.Context) error{
-		d.declare, d.wake, d.grow, d.planAtMax, d.shrink, d.sleep, d.drift,
+		d.declare, d.activate, d.grow, d.planAtMax, d.shrink, d.scaleToZero, d.drift,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -80,9 +80,9 @@ func run(ctx context.Context, keep, only bool) (err error) {
 	}
 	stopWatching()
 	<-watched
-	fmt.Println("\nWhat was seen:")
-	for _, figure := range d.figures {
-		fmt.Println("  " + figure)
+	fmt.Println("\nResults:")
+	for _, result := range d.results {
+		fmt.Println("  " + result)
 	}
 	return nil
 }
@@ -90,9 +90,9 @@ func run(ctx context.Context, keep, only bool) (err error) {
 // say announces a step.
 func say(format string, args ...any) { fmt.Printf("\n== "+format+"\n", args...) }
 
-// invite prints what a shell needs to use the sandbox.
-func (c *cluster) invite() {
-	say("Running until interrupted. To try the examples, in another terminal")
+// printUsage prints the lines with which a shell can use the sandbox.
+func (c *cluster) printUsage() {
+	say("Running until interrupted. To try the examples, run this in another terminal")
 	for _, variable := range c.Environment() {
 		name, value, _ := strings.Cut(variable, "=")
 		fmt.Printf("export %s=\"%s\"\n", name, strings.Replace(value, os.Getenv("PATH"), "$PATH", 1))
@@ -100,31 +100,31 @@ func (c *cluster) invite() {
 	fmt.Println("cd", c.Examples)
 }
 
-// demo is the sequence of steps and the figures that they measure.
+// demo has a method for each step, and keeps the results that the steps measure.
 type demo struct {
 	*cluster
 	terraform *terraform
-	figures   []string
+	results   []string
 }
 
-func (d *demo) measured(format string, args ...any) {
-	d.figures = append(d.figures, fmt.Sprintf(format, args...))
+func (d *demo) report(format string, args ...any) {
+	d.results = append(d.results, fmt.Sprintf(format, args...))
 }
 
 func (d *demo) declare(ctx context.Context) error {
-	say("terraform apply: the app is declared and does not run")
-	if err := d.terraform.quietly(ctx, "apply", "-auto-approve"); err != nil {
+	say("terraform apply declares the app; no instance runs")
+	if err := d.terraform.run(ctx, "apply", "-auto-approve"); err != nil {
 		return err
 	}
 	if desired, _, err := d.count(ctx); err != nil || desired != 0 {
 		return fmt.Errorf("%d instances are desired after the apply, want 0 (%w)", desired, err)
 	}
-	d.measured("zero instances after the apply")
+	d.report("zero instances after the apply")
 	return nil
 }
 
-func (d *demo) wake(ctx context.Context) error {
-	say("The first request starts it")
+func (d *demo) activate(ctx context.Context) error {
+	say("The first request starts the app")
 	sent := time.Now()
 	answer, err := d.get(ctx, "/")
 	if err != nil {
@@ -132,26 +132,26 @@ func (d *demo) wake(ctx context.Context) error {
 	}
 	took := time.Since(sent)
 	start := answer.Listening.Sub(sent)
-	d.measured("first request answered from zero in %s: %s until the app listened (%s of it the app's own start), %s the gateway's share",
+	d.report("first request answered from zero in %s: %s until the app listened (%s of it the app's own start), %s in the gateway",
 		ms(took), ms(start), ms(answer.Listening.Sub(answer.Started)), ms(took-start))
 	return nil
 }
 
 func (d *demo) grow(ctx context.Context) error {
-	say("Load makes it grow to its maximum")
+	say("Load scales it up to its maximum")
 	began := time.Now()
-	d.load(ctx, "20s", 12, 2)
-	if err := d.until(ctx, time.Minute, "the maximum desired and running", func(desired, running int) bool {
+	d.startLoad(ctx, "20s", 12, 2)
+	if err := d.await(ctx, time.Minute, "the maximum desired and running", func(desired, running int) bool {
 		return desired == maxInstances && running == maxInstances
 	}); err != nil {
 		return err
 	}
-	d.measured("%d instances running %s after the load began", maxInstances, ms(time.Since(began)))
+	d.report("%d instances running %s after the load began", maxInstances, ms(time.Since(began)))
 	return nil
 }
 
 func (d *demo) planAtMax(ctx context.Context) error {
-	say("terraform plan -detailed-exitcode: no changes, although the count has moved")
+	say("terraform plan -detailed-exitcode: no changes, although the count has changed")
 	changes, err := d.terraform.plan(ctx)
 	if err != nil {
 		return err
@@ -159,43 +159,43 @@ func (d *demo) planAtMax(ctx context.Context) error {
 	if changes != nil {
 		return fmt.Errorf("the plan at the maximum shows changes: %s", strings.Join(changes, ", "))
 	}
-	d.measured("the plan is empty at %d instances", maxInstances)
+	d.report("the plan is empty at %d instances", maxInstances)
 	return nil
 }
 
 func (d *demo) shrink(ctx context.Context) error {
-	if err := d.loaded(); err != nil {
+	if err := d.awaitLoad(); err != nil {
 		return err
 	}
-	say("Less load makes it shrink, with requests in flight all the while")
-	d.load(ctx, "60s", 2, 1)
-	if err := d.until(ctx, 2*time.Minute, "fewer instances desired", func(desired, _ int) bool {
+	say("Less load scales it down, while requests are in flight")
+	d.startLoad(ctx, "60s", 2, 1)
+	if err := d.await(ctx, 2*time.Minute, "fewer instances desired", func(desired, _ int) bool {
 		return desired > 0 && desired < maxInstances
 	}); err != nil {
 		return err
 	}
-	if err := d.loaded(); err != nil {
+	if err := d.awaitLoad(); err != nil {
 		return err
 	}
-	d.measured("%d requests through growth and shrinkage, 0 failed", d.answered)
+	d.report("%d requests while it scaled up and down, 0 failed", d.answered)
 	return nil
 }
 
-func (d *demo) sleep(ctx context.Context) error {
-	say("Quiet takes it to zero")
+func (d *demo) scaleToZero(ctx context.Context) error {
+	say("Without load it goes to zero")
 	began := time.Now()
-	if err := d.until(ctx, 3*time.Minute, "zero instances", func(desired, running int) bool {
+	if err := d.await(ctx, 3*time.Minute, "zero instances", func(desired, running int) bool {
 		return desired == 0 && running == 0
 	}); err != nil {
 		return err
 	}
-	d.measured("zero instances %s after the last request (60 s are the trailing minute, 20 s stop_after_inactive)", ms(time.Since(began)))
+	d.report("zero instances %s after the last request (60 s for the trailing minute, 20 s for stop_after_inactive)", ms(time.Since(began)))
 	return nil
 }
 
 func (d *demo) drift(ctx context.Context) error {
-	say("Somebody changes scale_up_threshold by hand, and terraform plan shows it")
-	if err := d.changeByHand(ctx, "scale_up_threshold", "0.5"); err != nil {
+	say("scale_up_threshold is changed by hand, and terraform plan shows the change")
+	if err := d.changeManually(ctx, "scale_up_threshold", "0.5"); err != nil {
 		return err
 	}
 	changes, err := d.terraform.plan(ctx)
@@ -204,29 +204,30 @@ func (d *demo) drift(ctx context.Context) error {
 	}
 	const want = "autoscaling.scale_up_threshold: 0.5 -> 0.8"
 	if len(changes) != 1 || changes[0] != want {
-		return fmt.Errorf("the plan shows [%s], want just %s", strings.Join(changes, ", "), want)
+		return fmt.Errorf("the plan shows [%s], want only %s", strings.Join(changes, ", "), want)
 	}
-	d.measured("the plan shows what was changed by hand and nothing else: %s", want)
-	if err := d.terraform.quietly(ctx, "apply", "-auto-approve"); err != nil {
+	d.report("the plan shows the change by hand and nothing else: %s", want)
+	if err := d.terraform.run(ctx, "apply", "-auto-approve"); err != nil {
 		return err
 	}
 	if changes, err = d.terraform.plan(ctx); err != nil || changes != nil {
 		return fmt.Errorf("after the apply the plan shows %v (%w)", changes, err)
 	}
-	d.measured("the apply mends it: the next plan is empty")
+	d.report("the apply corrects it: the next plan is empty")
 	return nil
 }
 
 func (d *demo) destroy(ctx context.Context) error {
-	say("terraform destroy")
-	if err := d.terraform.quietly(ctx, "destroy", "-auto-approve"); err != nil {
+	say("terraform destroy removes the app")
+	if err := d.terraform.run(ctx, "destroy", "-auto-approve"); err != nil {
 		return err
 	}
 	if _, _, err := d.count(ctx); err == nil {
 		return errors.New("the job is still there after the destroy")
 	}
-	d.measured("nothing is left after the destroy")
+	d.report("nothing is left after the destroy")
 	return nil
 }
 
+// ms formats a duration in whole milliseconds.
 func ms(d time.Duration) string { return d.Round(time.Millisecond).String() }

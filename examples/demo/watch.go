@@ -10,7 +10,7 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// watch prints a line a second about the app, while it is declared.
+// watch prints one line a second about the app while the app is declared.
 func (c *cluster) watch(ctx context.Context, w io.Writer) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -26,6 +26,7 @@ func (c *cluster) watch(ctx context.Context, w io.Writer) {
 	}
 }
 
+// line returns the line to print, and false if there is no app.
 func (c *cluster) line(ctx context.Context, now time.Time) (string, bool) {
 	status, err := c.Agent.Client.Status(ctx, c.policy.App)
 	if err != nil {
@@ -38,7 +39,7 @@ func (c *cluster) line(ctx context.Context, now time.Time) (string, bool) {
 	return line, true
 }
 
-// loadNow is the app's load as the gateway tells it.
+// loadNow returns the app's load as the gateway reports it.
 func (c *cluster) loadNow(ctx context.Context) string {
 	var report api.LoadReport
 	if err := nomadtest.Get(ctx, c.Admin+"/v1/load?app="+c.policy.App.String(), &report); err != nil {
