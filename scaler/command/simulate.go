@@ -15,7 +15,7 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate"
 )
 
-// simulation is what the command line asks for.
+// simulation holds the flags of the command.
 type simulation struct {
 	policy, against []string
 	group           string
@@ -151,8 +151,7 @@ func (s simulation) candidates() ([]candidate, error) {
 	return []candidate{policy, against}, nil
 }
 
-// readTrace reads a file, or generates a shape when there is no file of that
-// name.
+// readTrace reads a file. If there is no such file, it generates a shape.
 func (s simulation) readTrace(stdin io.Reader) (simulate.Trace, error) {
 	var text []byte
 	var err error
@@ -179,8 +178,8 @@ func (s simulation) readTrace(stdin io.Reader) (simulate.Trace, error) {
 	return trace, err
 }
 
-// try runs the simulations until they are done or the context ends, and does not
-// wait for them then.
+// try runs the simulations. If the context ends, it returns at once and does not wait
+// for them.
 func (s simulation) try(ctx context.Context, trace simulate.Trace, candidates []candidate) ([]simulate.Trial, error) {
 	type outcome struct {
 		trials []simulate.Trial
@@ -211,7 +210,7 @@ func (s simulation) try(ctx context.Context, trace simulate.Trace, candidates []
 	}
 }
 
-// draw writes the chart, as the extension of its file says.
+// draw writes the chart in the format of its file's extension.
 func (s simulation) draw(trace simulate.Trace, trials []simulate.Trial) error {
 	file, err := os.Create(s.chart)
 	if err != nil {
@@ -239,7 +238,7 @@ func (s simulation) title() string {
 	return filepath.Base(s.trace)
 }
 
-// conditions says how the trace was replayed.
+// conditions describes how the trace was replayed.
 func (s simulation) conditions(trials []simulate.Trial) string {
 	r := trials[0].Result
 	words := fmt.Sprintf("from %s to %s, evaluated every %s", r.FormatTime(r.Start), r.FormatTime(r.End), scaler.FormatDuration(r.Step))
