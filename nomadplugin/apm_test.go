@@ -103,7 +103,8 @@ func TestThinnedMetricsDecideAlike(t *testing.T) {
 		whole := scaler.Decide(p, o)
 		o.Series = samples(thinnedMetrics(s))
 		if thinned := scaler.Decide(p, o); whole.Rule != thinned.Rule || whole.Count != thinned.Count || whole.Active != thinned.Active {
-			t.Errorf("%d samples lead to rule %s and count %d, %d of them to %s and %d", len(s), whole.Rule, whole.Count, len(o.Series), thinned.Rule, thinned.Count)
+			t.Errorf("%d samples lead to rule %s and count %d, %d of them to %s and %d",
+				len(s), whole.Rule, whole.Count, len(o.Series), thinned.Rule, thinned.Count)
 		}
 	})
 }

@@ -42,7 +42,8 @@ func TestWatchdog(t *testing.T) {
 	t.Run("does not interrupt for a missing app, or for one that was never evaluated while others were", func(t *testing.T) {
 		w, interrupts := start()
 		w.evaluated(scaler.AppID{Namespace: "default", Job: "gone", Group: "app"})
-		w.check(slices.DeleteFunc(w.takeOverdue(later), func(app scaler.AppID) bool { return app == anyApp }), []scaler.AppID{{Namespace: "default", Job: "new", Group: "app"}})
+		overdue := slices.DeleteFunc(w.takeOverdue(later), func(app scaler.AppID) bool { return app == anyApp })
+		w.check(overdue, []scaler.AppID{{Namespace: "default", Job: "new", Group: "app"}})
 		if *interrupts != 0 {
 			t.Errorf("%d interrupts, want none", *interrupts)
 		}

@@ -25,7 +25,8 @@ func (c *cluster) awaitLoad() error { return <-c.loadResult }
 
 // hey runs the load tool and counts the responses. A status other than 200 is an error.
 func hey(ctx context.Context, tool, url, duration string, clients, rate int) (answered int, err error) {
-	out, err := exec.CommandContext(ctx, tool, "-z", duration, "-c", strconv.Itoa(clients), "-q", strconv.Itoa(rate), "-t", "60", url).CombinedOutput()
+	arguments := []string{"-z", duration, "-c", strconv.Itoa(clients), "-q", strconv.Itoa(rate), "-t", "60", url}
+	out, err := exec.CommandContext(ctx, tool, arguments...).CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("sending load: %w\n%s", err, out)
 	}

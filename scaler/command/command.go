@@ -33,6 +33,16 @@ func newRoot(version string) *cobra.Command {
 	return root
 }
 
+// sessionCommands returns the commands that need a running Nomad.
+func sessionCommands(now func() time.Time) []*cobra.Command {
+	commands := []func(*session) *cobra.Command{overrideCommand, statusCommand, whyCommand, eventsCommand}
+	all := make([]*cobra.Command, len(commands))
+	for i, command := range commands {
+		all[i] = command(&session{now: now})
+	}
+	return all
+}
+
 const faces = `nomadscale brings per-request autoscaling to HashiCorp Nomad: an app starts when
 a request arrives, grows with the load, shrinks gracefully and goes to zero.
 

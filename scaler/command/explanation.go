@@ -55,12 +55,13 @@ func (e *explanation) explainBlockError(d nomad.Description) {
 		return
 	}
 	e.Answer = fmt.Sprintf("%s stays at %d: its policy cannot be used: %s.", e.App, e.Desired, oneLine(e.Error))
-	e.note("Correct the value where the policy is declared. Until then, the autoscaler changes nothing and a gateway uses the last valid policy.")
+	e.note("Correct the value where the policy is declared. " +
+		"Until then, the autoscaler changes nothing and a gateway uses the last valid policy.")
 }
 
 // setDecision adds the decision and what follows from it.
 func (e *explanation) setDecision(p scaler.Policy, d nomad.Description, decision scaler.Decision) {
-	e.appStatus.setDecision(p, d.Status, decision)
+	e.setPolicy(p, d.Status, decision)
 	e.Decision = &decisionStatus{
 		Rule: decision.Rule, Direction: decision.Direction, Count: decision.Count, Reason: decision.Reason(),
 		Goal: decision.Goal, Target: p.Target, ScaleUpThreshold: p.ScaleUpThreshold, ScaleDownThreshold: p.ScaleDownThreshold,
@@ -94,7 +95,8 @@ func (e *explanation) explainDecision(d nomad.Description, decision scaler.Decis
 	case decision.Direction == scaler.None:
 		e.Answer = fmt.Sprintf("%s stays at %d: %s.", e.App, e.Desired, decision.Reason())
 	case d.Deployment != nil:
-		e.Answer = fmt.Sprintf("%s should go from %d to %d (%s), and waits: %v.", e.App, e.Desired, decision.Count, decision.Reason(), d.Deployment)
+		e.Answer = fmt.Sprintf("%s should go from %d to %d (%s), and waits: %v.",
+			e.App, e.Desired, decision.Count, decision.Reason(), d.Deployment)
 		e.note("Look at the deployment with: nomad job deployments -namespace=%s %s", d.App.Namespace, d.App.Job)
 	default:
 		e.Answer = fmt.Sprintf("%s is about to go from %d to %d: %s.", e.App, e.Desired, decision.Count, decision.Reason())

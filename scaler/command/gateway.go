@@ -60,17 +60,23 @@ there, by OTLP over HTTP. The other OTEL_* variables set the sampler, headers an
 	flags.StringVar(&config.TLSCert, "tls-cert", "", "PEM file with the certificate and its chain; turns on TLS for requests")
 	flags.StringVar(&config.TLSKey, "tls-key", "", "PEM file with the certificate's key; both files are read again when they change")
 	flags.IntVar(&config.MaxHeldRequests, "max-held-requests", 10000, "greatest number of requests held at once, for all apps together")
-	flags.Int64Var(&config.MaxHeldBytes, "max-held-bytes", 512<<20, "memory limit of held requests in bytes: their headers and what HTTP/2 buffers of their bodies")
+	flags.Int64Var(&config.MaxHeldBytes, "max-held-bytes", 512<<20,
+		"memory limit of held requests in bytes: their headers and what HTTP/2 buffers of their bodies")
 	flags.IntVar(&config.MaxHeaderBytes, "max-header-bytes", 64<<10, "greatest size of a request's head; a larger one gets status 431")
 	flags.Int64Var(&config.MaxBodyBytes, "max-body-bytes", 0, "greatest size of a request's body, 0 for any; a larger one gets status 413")
-	flags.DurationVar(&config.ClientTimeout, "client-timeout", time.Minute, "how long a client may pause while it sends a body by HTTP/1 or reads a response; -1s for any time")
-	flags.DurationVar(&config.ShutdownDelay, "shutdown-delay", 0, "how long a stopping gateway still accepts requests while /readyz answers 503, so that load balancers notice")
+	flags.DurationVar(&config.ClientTimeout, "client-timeout", time.Minute,
+		"how long a client may pause while it sends a body by HTTP/1 or reads a response; -1s for any time")
+	flags.DurationVar(&config.ShutdownDelay, "shutdown-delay", 0,
+		"how long a stopping gateway still accepts requests while /readyz answers 503, so that load balancers notice")
 	flags.DurationVar(&config.DrainTimeout, "drain-timeout", 0, "how long in-flight requests may take when the gateway stops (default 5m)")
-	flags.BoolVar(&config.EndDelays, "end-shutdown-delays", false, "end the shutdown_delay of a stopping instance when no gateway has a request there; only for instances that receive all requests through gateways")
-	flags.StringVar(&peers.Service, "peer-service", api.AdminService, "Nomad service by which gateways find each other; empty for a single gateway")
+	flags.BoolVar(&config.EndDelays, "end-shutdown-delays", false,
+		"end a stopping instance's shutdown_delay when no gateway has a request there; only if all its requests come through gateways")
+	flags.StringVar(&peers.Service, "peer-service", api.AdminService,
+		"Nomad service by which gateways find each other; empty for a single gateway")
 	flags.StringVar(&peers.Namespace, "peer-namespace", cmp.Or(os.Getenv("NOMAD_NAMESPACE"), "default"), "namespace of that service")
 	flags.StringVar(&addresses, "peers", "", "URLs of the gateways' admin listeners, separated by commas; replaces the service")
-	flags.BoolVar(&config.TrustForwarded, "trust-forwarded", false, "trust the X-Forwarded-* headers of requests; for a gateway that only a trusted proxy can reach")
+	flags.BoolVar(&config.TrustForwarded, "trust-forwarded", false,
+		"trust the X-Forwarded-* headers of requests; for a gateway that only a trusted proxy can reach")
 	flags.BoolVar(&config.AccessLog, "access-log", false, "log every request")
 	flags.TextVar(&level, "log-level", slog.LevelInfo, "lowest level to log: DEBUG, INFO, WARN or ERROR")
 	return cmd

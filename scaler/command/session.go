@@ -30,16 +30,6 @@ type session struct {
 	gateways, service, namespace string
 }
 
-// sessionCommands returns the commands that need a running Nomad.
-func sessionCommands(now func() time.Time) []*cobra.Command {
-	commands := []func(*session) *cobra.Command{overrideCommand, statusCommand, whyCommand, eventsCommand}
-	all := make([]*cobra.Command, len(commands))
-	for i, command := range commands {
-		all[i] = command(&session{now: now})
-	}
-	return all
-}
-
 const nomadHelp = `The NOMAD_* variables set Nomad's address and token.`
 
 const gatewayHelp = `The command reads the load from every gateway. It finds the gateways by the Nomad

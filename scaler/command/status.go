@@ -54,8 +54,8 @@ func newAppStatus(app scaler.AppID, status nomad.Status, override *nomad.AppOver
 	return a
 }
 
-// setDecision adds what follows from the policy in force and its decision.
-func (a *appStatus) setDecision(p scaler.Policy, status nomad.Status, d scaler.Decision) {
+// setPolicy adds what follows from the policy in force and its decision.
+func (a *appStatus) setPolicy(p scaler.Policy, status nomad.Status, d scaler.Decision) {
 	a.Enabled, a.Metric = p.Enabled, p.Metric
 	a.MinInstances, a.MaxInstances, a.BufferInstances = p.MinInstances, p.MaxInstances, p.BufferInstances
 	a.NextUp, a.NextDown = nextActions(p, status, d)
@@ -152,7 +152,9 @@ func (s *session) printStatus(ctx context.Context, cmd *cobra.Command, apps []no
 
 // status combines what is known about an app. The error is why its policy or its count
 // is not known.
-func (s *session) status(app nomad.App, status nomad.Status, err error, loads map[scaler.AppID]api.TotalLoad, override *nomad.AppOverride) appStatus {
+func (s *session) status(
+	app nomad.App, status nomad.Status, err error, loads map[scaler.AppID]api.TotalLoad, override *nomad.AppOverride,
+) appStatus {
 	now := s.now()
 	a := newAppStatus(app.ID, status, override, now)
 	if err != nil {
@@ -169,7 +171,7 @@ func (s *session) status(app nomad.App, status nomad.Status, err error, loads ma
 			a.Load, o.Series = &n, []scaler.Sample{{Time: now, Value: n}}
 		}
 	}
-	a.setDecision(p, status, scaler.Decide(p, o))
+	a.setPolicy(p, status, scaler.Decide(p, o))
 	return a
 }
 
@@ -189,7 +191,8 @@ func (s *session) tabulate(cmd *cobra.Command, all []appStatus, notes []string) 
 				notes = append(notes, fmt.Sprintf("%s: %s.", a.App, oneLine(a.Error)))
 			}
 		}
-		if err := writeTable(out, []string{"APP", "DESIRED", "RUNNING", "LOAD", "NEXT UP", "NEXT DOWN", "OVERRIDE", "LAST ACTION"}, rows); err != nil {
+		head := []string{"APP", "DESIRED", "RUNNING", "LOAD", "NEXT UP", "NEXT DOWN", "OVERRIDE", "LAST ACTION"}
+		if err := writeTable(out, head, rows); err != nil {
 			return err
 		}
 	}
