@@ -21,8 +21,9 @@ const keyWatchdog = "watchdog"
 // agent's supervisor restarts it. After a short loss of Nomad, agent 0.5.0 drops every
 // policy that has not changed and does not recover.
 //
-// The watchdog ignores an app that this process has never seen evaluated, unless it
-// has seen none. Otherwise one app whose evaluations always fail would end every agent.
+// The watchdog ignores an app that this process has never seen evaluated, unless it has
+// seen no evaluation at all. Otherwise one app whose evaluations always fail would end
+// every agent.
 type watchdog struct {
 	log            hclog.Logger
 	interruptAgent func() error

@@ -73,7 +73,7 @@ there, by OTLP over HTTP. The other OTEL_* variables set the sampler, headers an
 		"end a stopping instance's shutdown_delay when no gateway has a request there; only if all its requests come through gateways")
 	flags.StringVar(&peers.Service, "peer-service", api.AdminService,
 		"Nomad service by which gateways find each other; empty for a single gateway")
-	flags.StringVar(&peers.Namespace, "peer-namespace", cmp.Or(os.Getenv("NOMAD_NAMESPACE"), "default"), "namespace of that service")
+	flags.StringVar(&peers.Namespace, "peer-namespace", cmp.Or(os.Getenv("NOMAD_NAMESPACE"), "default"), "namespace of --peer-service")
 	flags.StringVar(&addresses, "peers", "", "URLs of the gateways' admin listeners, separated by commas; replaces the service")
 	flags.BoolVar(&config.TrustForwarded, "trust-forwarded", false,
 		"trust the X-Forwarded-* headers of requests; for a gateway that only a trusted proxy can reach")

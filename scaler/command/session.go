@@ -44,7 +44,7 @@ func (s *session) gatewayFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&s.gateways, "gateway", "", "URLs of the gateways' admin listeners, separated by commas")
 	flags.StringVar(&s.service, "gateway-service", api.AdminService, "Nomad service of the gateways' admin listeners")
-	flags.StringVar(&s.namespace, "gateway-namespace", "default", "namespace of that service")
+	flags.StringVar(&s.namespace, "gateway-namespace", "default", "namespace of --gateway-service")
 }
 
 // run returns a command's RunE function, which connects to Nomad and calls do.
