@@ -24,10 +24,12 @@ func TestTarget(t *testing.T) {
 	gateway := startGateway(t)
 	agent := startAgent(t, cluster, gateway, targetBlock)
 
-	// deploying is a job whose every change of the count is a deployment that
+	// deploying returns a job in which every change of the count is a deployment that
 	// lasts longer than the test.
 	deploying := func(p scaler.Policy) *api.Job {
-		job := nomadtest.Job(p)
+		block := nomad.NewBlock(p)
+		block.EvaluationInterval, block.Target = fast, nomad.Driver
+		job := nomadtest.JobWithBlock(block)
 		job.Update = &api.UpdateStrategy{
 			MaxParallel:      new(1),
 			MinHealthyTime:   new(10 * time.Minute),
@@ -44,7 +46,7 @@ func TestTarget(t *testing.T) {
 		p := nomadtest.Policy(t, "quick", scaler.Document{"max_instances": "4", "scale_up_cooldown": "0s"})
 		cluster.Register(t, deploying(p))
 		gateway.load(p, 500)
-		nomadtest.Eventually(t, soon, "the maximum, a step at a time", func() bool { return cluster.Status(t, p).Desired == 4 })
+		nomadtest.Eventually(t, soon, "the maximum, one step at a time", func() bool { return cluster.Status(t, p).Desired == 4 })
 		var events []api.ScalingEvent
 		nomadtest.Eventually(t, soon, "a scaling event for each action", func() bool {
 			scale, _, err := cluster.API.Jobs().ScaleStatus(p.App.Job, nil)
@@ -56,7 +58,7 @@ func TestTarget(t *testing.T) {
 		})
 		took := time.Duration(events[0].Time - events[2].Time).Abs()
 		if took > 8*time.Second {
-			t.Errorf("three actions took %s; the deployments' lock of ten seconds was waited for", took)
+			t.Errorf("three actions took %s, as if they waited for the deployment lock of ten seconds", took)
 		}
 		for _, event := range events {
 			if !strings.Contains(event.Message, "500 requests a minute") {

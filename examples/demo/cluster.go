@@ -47,7 +47,7 @@ func (c *cluster) get(ctx context.Context, path string) (a answer, err error) {
 	return a, nomadtest.Get(ctx, c.url()+path, &a)
 }
 
-// count reads how many instances are desired and how many run.
+// count reads how many instances are desired and how many are running.
 func (c *cluster) count(ctx context.Context) (desired, running int, err error) {
 	status, err := c.Agent.Client.Status(ctx, c.policy.App)
 	return status.Desired, status.Running, err
@@ -76,9 +76,11 @@ func (c *cluster) changeByHand(ctx context.Context, key, value string) error {
 	if err != nil {
 		return err
 	}
-	if !setKey(job.LookupTaskGroup(c.policy.App.Group).Scaling.Policy, key, value) {
+	config := nomadtest.StrategyConfig(job.LookupTaskGroup(c.policy.App.Group).Scaling)
+	if _, ok := config[key]; !ok {
 		return fmt.Errorf("the policy has no key %s", key)
 	}
+	config[key] = value
 	_, _, err = jobs.RegisterOpts(job, &api.RegisterOptions{PreserveCounts: true}, nil)
 	return err
 }

@@ -46,7 +46,7 @@ func TestSandbox(t *testing.T) {
 		}
 		for _, want := range []string{"There are no apps", "\n404", "/bin/hey"} {
 			if !strings.Contains(string(out), want) {
-				t.Errorf("there is no %q in\n%s", want, out)
+				t.Errorf("%q is missing in\n%s", want, out)
 			}
 		}
 		return true
@@ -93,6 +93,6 @@ func runDemo(t *testing.T, flag string, watch func(line string) (interrupt bool)
 		t.Error(err)
 	}
 	if left := nomadtest.Processes(mark); len(left) > 0 {
-		t.Errorf("the processes %v are left", left)
+		t.Errorf("the processes %v are still running", left)
 	}
 }

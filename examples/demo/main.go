@@ -29,7 +29,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, keep, only bool) (err error) {
+func run(ctx context.Context, keep, sandboxOnly bool) (err error) {
 	dir, err := os.MkdirTemp("", "demo")
 	if err != nil {
 		return err
@@ -42,8 +42,8 @@ func run(ctx context.Context, keep, only bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Stop()) }()
-	if only {
-		c.invite()
+	if sandboxOnly {
+		c.printUsage()
 		<-ctx.Done()
 		return nil
 	}
@@ -65,7 +65,7 @@ func run(ctx context.Context, keep, only bool) (err error) {
 	}()
 
 	for _, step := range []func(context.Context) error{
-		d.declare, d.wake, d.grow, d.planAtMax, d.shrink, d.sleep, d.drift,
+		d.declare, d.activate, d.grow, d.planAtMax, d.shrink, d.scaleToZero, d.drift,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -105,11 +105,11 @@ func (c *cluster) invite() {
 type demo struct {
 	*cluster
 	terraform *terraform
-	figures   []string
+	results   []string
 }
 
-func (d *demo) measured(format string, args ...any) {
-	d.figures = append(d.figures, fmt.Sprintf(format, args...))
+func (d *demo) report(format string, args ...any) {
+	d.results = append(d.results, fmt.Sprintf(format, args...))
 }
 
 func (d *demo) declare(ctx context.Context) error {
@@ -120,7 +120,7 @@ func (d *demo) declare(ctx context.Context) error {
 	if desired, _, err := d.count(ctx); err != nil || desired != 0 {
 		return fmt.Errorf("%d instances are desired after the apply, want 0 (%w)", desired, err)
 	}
-	d.measured("zero instances after the apply")
+	d.report("zero instances after the apply")
 	return nil
 }
 
@@ -147,7 +147,7 @@ func (d *demo) grow(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	d.measured("%d instances running %s after the load began", maxInstances, ms(time.Since(began)))
+	d.report("%d instances running %s after the load began", maxInstances, ms(time.Since(began)))
 	return nil
 }
 
@@ -160,12 +160,12 @@ func (d *demo) planAtMax(ctx context.Context) error {
 	if changes != nil {
 		return fmt.Errorf("the plan at the maximum shows changes: %s", strings.Join(changes, ", "))
 	}
-	d.measured("the plan is empty at %d instances", maxInstances)
+	d.report("the plan is empty at %d instances", maxInstances)
 	return nil
 }
 
 func (d *demo) shrink(ctx context.Context) error {
-	if err := d.loaded(); err != nil {
+	if err := d.awaitLoad(); err != nil {
 		return err
 	}
 	say("Less load makes the app shrink, while requests are in flight")
@@ -175,7 +175,7 @@ func (d *demo) shrink(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	if err := d.loaded(); err != nil {
+	if err := d.awaitLoad(); err != nil {
 		return err
 	}
 	d.measured("%d requests while the app grew and shrank, 0 failed", d.answered)
@@ -185,7 +185,7 @@ func (d *demo) shrink(ctx context.Context) error {
 func (d *demo) sleep(ctx context.Context) error {
 	say("Without load, the app goes to zero")
 	began := time.Now()
-	if err := d.until(ctx, 3*time.Minute, "zero instances", func(desired, running int) bool {
+	if err := d.await(ctx, 3*time.Minute, "zero instances", func(desired, running int) bool {
 		return desired == 0 && running == 0
 	}); err != nil {
 		return err
@@ -219,15 +219,16 @@ func (d *demo) drift(ctx context.Context) error {
 }
 
 func (d *demo) destroy(ctx context.Context) error {
-	say("terraform destroy")
-	if err := d.terraform.quietly(ctx, "destroy", "-auto-approve"); err != nil {
+	say("terraform destroy removes the app")
+	if err := d.terraform.run(ctx, "destroy", "-auto-approve"); err != nil {
 		return err
 	}
 	if _, _, err := d.count(ctx); err == nil {
 		return errors.New("the job is still there after the destroy")
 	}
-	d.measured("nothing is left after the destroy")
+	d.report("nothing is left after the destroy")
 	return nil
 }
 
+// ms formats a duration in whole milliseconds.
 func ms(d time.Duration) string { return d.Round(time.Millisecond).String() }

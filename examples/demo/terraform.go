@@ -31,7 +31,7 @@ func newTerraform(ctx context.Context, c *cluster) (*terraform, error) {
 	if _, err := nomadtest.Build(t.dir, "app", "./examples/app"); err != nil {
 		return nil, err
 	}
-	return t, t.quietly(ctx, "init")
+	return t, t.run(ctx, "init")
 }
 
 func (t *terraform) command(ctx context.Context, args ...string) *exec.Cmd {
@@ -71,6 +71,7 @@ func (t *terraform) plan(ctx context.Context) ([]string, error) {
 	return t.changes(ctx)
 }
 
+// changes reads the changes from the plan file.
 func (t *terraform) changes(ctx context.Context) ([]string, error) {
 	out, err := t.command(ctx, "show", "-json", "plan").Output()
 	if err != nil {

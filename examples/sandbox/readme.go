@@ -31,7 +31,7 @@ func Answered(printed string) (answered int, err error) {
 			return 0, err
 		}
 		if line[1] != "200" {
-			return 0, fmt.Errorf("%d requests were answered %s", n, line[1])
+			return 0, fmt.Errorf("%d requests got status %s", n, line[1])
 		}
 		answered += n
 	}

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -15,64 +14,26 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
-// explanation is why an app has the count that it has.
-type explanation struct {
-	appStatus
-	// Answer says it in a sentence, and Notes what there is to know beside it,
-	// and to do.
-	Answer string   `json:"answer"`
-	Notes  []string `json:"notes"`
-	// LoadError is why the load is not known.
-	LoadError string `json:"load_error,omitempty"`
-	// Deployment is why a deployment keeps the count from being changed.
-	Deployment string `json:"deployment,omitempty"`
-	// Decision is what is decided now; null when nothing is.
-	Decision *decisionStatus `json:"decision"`
-}
-
-// decisionStatus is a decision with what it goes by.
-type decisionStatus struct {
-	Rule      scaler.Rule      `json:"rule"`
-	Direction scaler.Direction `json:"direction"`
-	Count     int              `json:"count"`
-	Reason    string           `json:"reason"`
-	// Demand and Utilisation are null when the load is not known.
-	Demand      *float64 `json:"demand"`
-	Utilisation *float64 `json:"utilisation"`
-	// Goal is the count that the load calls for.
-	Goal               int     `json:"goal"`
-	Target             float64 `json:"target"`
-	ScaleUpThreshold   float64 `json:"scale_up_threshold"`
-	ScaleDownThreshold float64 `json:"scale_down_threshold"`
-	// The cooldowns are what is left of them.
-	UpCooldownSeconds   float64 `json:"up_cooldown_seconds"`
-	DownCooldownSeconds float64 `json:"down_cooldown_seconds"`
-}
-
 func whyCommand(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "why <namespace>/<job>/<group>",
-		Short: "Say why an app has, or has not, scaled",
-		Long: `Say why an app has, or has not, scaled: it reads the policy, the counts, the
-history, the override and the load as they are now, and decides as the autoscaler
-and the gateway do. It changes nothing.
+		Short: "Explain why an app has, or has not, scaled",
+		Long: `Explain why an app has, or has not, scaled. The command reads the policy, the
+counts, the history, the override and the load, and decides as the autoscaler and the
+gateway do. It changes nothing.
 
 ` + gatewayHelp + `
 
-With --json: what nomadscale status says of the app, and answer, notes, load_error
-and deployment (why a deployment keeps the count from being changed); decision with
-rule, direction, count, reason, demand, utilisation (null when the load is not
-known), goal, target, scale_up_threshold, scale_down_threshold, and with
-up_cooldown_seconds and down_cooldown_seconds, which are left of the cooldowns. It
-is null when nothing is decided.
+With --json, the object has the keys of nomadscale status --json. It also has answer,
+notes, load_error and deployment (why a deployment blocks a change of the count).
+decision has rule, direction, count, reason, demand, utilisation, goal, target,
+scale_up_threshold and scale_down_threshold. up_cooldown_seconds and
+down_cooldown_seconds are the remaining times of the cooldowns. demand and utilisation
+are null if the load is not known, and decision is null if there is no decision.
 
 ` + nomadHelp,
 		Args: cobra.ExactArgs(1),
-		RunE: s.run(func(ctx context.Context, cmd *cobra.Command, args []string) error {
-			app, err := scaler.ParseAppID(args[0])
-			if err != nil {
-				return err
-			}
+		RunE: s.runForApp(func(ctx context.Context, cmd *cobra.Command, app scaler.AppID) error {
 			e, err := s.explain(ctx, app)
 			if err != nil {
 				return err
@@ -97,32 +58,28 @@ func (s *session) explain(ctx context.Context, app scaler.AppID) (explanation, e
 		return explanation{}, err
 	}
 	now, p := s.now(), d.Block.Policy
-	e := explanation{Notes: []string{}, appStatus: appStatus{
-		App: app, Stopped: d.Status.Stopped, Desired: d.Status.Desired, Running: d.Status.Running,
-		LastAction: newActionStatus(d.Status.History.LastAction),
-	}}
+	e := explanation{Notes: []string{}, appStatus: newAppStatus(app, d.Status, d.Override, now)}
 	for _, why := range d.Failures {
 		e.note("Instances do not start: %s.", why)
 	}
 	if d.OverrideErr != nil {
-		e.note("Whether there is an override is not known: %v.", d.OverrideErr)
+		e.note("It is not known whether there is an override: %v.", d.OverrideErr)
 	}
 	if d.Override != nil {
-		e.Override = newOverrideStatus(*d.Override, now)
 		if e.Override.State == stateIgnored {
-			e.note("Its override is ignored: %s.", strings.ReplaceAll(e.Override.Error, "\n", "; "))
+			e.note("The override is ignored: %s.", oneLine(e.Override.Error))
 		}
-		p, _ = d.Override.Apply(p, now) // why not is noted
+		p, _ = d.Override.Apply(p, now) // the note has the error
 	}
 	if d.BlockErr == nil {
 		s.decide(ctx, &e, p, d)
 	} else {
-		e.withoutPolicy(d)
+		e.explainBlockError(d)
 	}
 	return e, nil
 }
 
-// decide makes the decision that the autoscaler would make now.
+// decide makes the decision that the autoscaler would make now, and explains it.
 func (s *session) decide(ctx context.Context, e *explanation, p scaler.Policy, d nomad.Description) {
 	series, err := s.series(ctx, d.Block)
 	if err != nil {
@@ -132,8 +89,8 @@ func (s *session) decide(ctx context.Context, e *explanation, p scaler.Policy, d
 	decision := scaler.Decide(p, scaler.Observation{
 		Now: s.now(), Desired: d.Status.Desired, Series: series, LastUp: history.LastUp, LastChange: history.LastChange,
 	})
-	e.decided(p, d, decision)
-	e.answer(d, decision)
+	e.setDecision(p, d, decision)
+	e.explainDecision(d, decision)
 }
 
 // series is the load as the autoscaler sees it.
@@ -141,7 +98,7 @@ func (s *session) series(ctx context.Context, b jobspec.Block) ([]scaler.Sample,
 	if b.Source != jobspec.Driver {
 		return nil, fmt.Errorf("it comes from the autoscaler's source %s, which is not asked here", b.Source)
 	}
-	gateways, err := s.load()
+	gateways, err := s.gatewayClient()
 	if err != nil {
 		return nil, err
 	}
@@ -222,9 +179,10 @@ func (s *session) printExplanation(out io.Writer, e explanation) error {
 	row("count", "%d desired, %d running", e.Desired, e.Running)
 	if d := e.Decision; d != nil {
 		if e.Load != nil {
-			row("load", "%s, with %s for each instance", loadWords(e.Metric, e.Load), loadWords(e.Metric, &d.Target))
-			row("demand", "%s instances at 100 %%", short(*d.Demand))
-			row("utilisation", "%s %%; up above %s %%, down below %s %%", short(*d.Utilisation*100), short(d.ScaleUpThreshold*100), short(d.ScaleDownThreshold*100))
+			row("load", "%s, with %s for each instance", formatLoad(e.Metric, e.Load), formatLoad(e.Metric, &d.Target))
+			row("demand", "%s instances at 100 %%", formatNumber(*d.Demand))
+			row("utilisation", "%s %%; up above %s %%, down below %s %%",
+				formatNumber(*d.Utilisation*100), formatNumber(d.ScaleUpThreshold*100), formatNumber(d.ScaleDownThreshold*100))
 			row("called for", "%d", d.Goal)
 		} else {
 			row("load", "not known")

@@ -51,6 +51,11 @@ type Options struct {
 	Dir string
 }
 
+const (
+	startTimeout = 60 * time.Second
+	stopTimeout  = 30 * time.Second
+)
+
 // Start runs an agent until the test ends.
 func Start(t testing.TB, options ...Options) *Agent {
 	t.Helper()
@@ -77,19 +82,26 @@ func Start(t testing.TB, options ...Options) *Agent {
 			t.Error(err)
 		}
 		if t.Failed() {
-			t.Logf("the end of the agent's log:\n%s", a.Log(4000))
+			t.Logf("the end of the agent's log:\n%s", a.Log(logTail))
 		}
 	})
 	return a
 }
 
-const (
-	startTimeout = 60 * time.Second
-	stopTimeout  = 30 * time.Second
-)
+// shortTempDir returns a directory that is removed when the test ends. The sockets
+// below it would have too long a path in t.TempDir.
+func shortTempDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "nomad") //nolint:usetesting // the path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
 
-// Run starts an agent from a binary of Nomad and waits until it can place
-// tasks. The caller stops it.
+// Run starts an agent from a Nomad binary and waits until it can place tasks. The
+// caller stops it.
 func Run(ctx context.Context, binary string, o Options) (*Agent, error) {
 	ports, err := FreePorts(agentPorts)
 	if err != nil {
@@ -105,7 +117,7 @@ func Run(ctx context.Context, binary string, o Options) (*Agent, error) {
 		}
 	}
 	if err := a.Ready(ctx); err != nil {
-		return nil, errors.Join(err, fmt.Errorf("the end of the agent's log:\n%s", a.Log(4000)), a.Stop())
+		return nil, errors.Join(err, fmt.Errorf("the end of the agent's log:\n%s", a.Log(logTail)), a.Stop())
 	}
 	return a, nil
 }
@@ -130,7 +142,7 @@ func launch(binary string, o Options, ports []int, server, clientOf string) (*Ag
 	config := fmt.Sprintf(agentConfig, data, ports[0], ports[1], ports[2], ports[1], ports[2], o.ACL) + server + o.Config
 	if clientOf != noClient {
 		a.tasks = reserveTaskPorts()
-		config += fmt.Sprintf(clientConfig, clientOf, a.tasks.from+1, a.tasks.from+rangeSize-1)
+		config += fmt.Sprintf(clientConfig, clientOf, a.tasks.first+1, a.tasks.first+rangeSize-1)
 	}
 	if err := os.WriteFile(filepath.Join(o.Dir, "agent.hcl"), []byte(config), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the agent's configuration: %w", err)
@@ -145,7 +157,7 @@ func launch(binary string, o Options, ports []int, server, clientOf string) (*Ag
 }
 
 func (a *Agent) spawn() error {
-	log, err := os.OpenFile(filepath.Join(a.dir, "agent.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(a.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("opening the agent's log: %w", err)
 	}
@@ -232,7 +244,7 @@ func (a *Agent) Poll(ctx context.Context, doing string, try func() error) error 
 		case <-ctx.Done():
 			return fmt.Errorf("%s: %w", doing, err)
 		case <-a.exited:
-			return fmt.Errorf("%s: the agent has exited:\n%s", doing, a.Log(4000))
+			return fmt.Errorf("%s: the agent has exited:\n%s", doing, a.Log(logTail))
 		case <-tick.C:
 		}
 	}
@@ -321,7 +333,7 @@ func (a *Agent) unmount() {
 
 // Log returns the last bytes of the agent's log.
 func (a *Agent) Log(bytes int) string {
-	log, err := os.ReadFile(filepath.Join(a.dir, "agent.log"))
+	log, err := os.ReadFile(a.logFile())
 	if err != nil {
 		return err.Error()
 	}

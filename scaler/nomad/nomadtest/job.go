@@ -1,8 +1,8 @@
 package nomadtest
 
 import (
-	"context"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -20,9 +20,7 @@ import (
 func Policy(t testing.TB, job string, doc scaler.Document) scaler.Policy {
 	t.Helper()
 	whole := scaler.Document{"namespace": "default", "job": job, "group": "app"}
-	for key, value := range doc {
-		whole[key] = value
-	}
+	maps.Copy(whole, doc)
 	p, err := scaler.Parse(whole)
 	if err != nil {
 		t.Fatal(err)
@@ -33,9 +31,15 @@ func Policy(t testing.TB, job string, doc scaler.Document) scaler.Policy {
 // Job returns a job with a policy. Its one group has one port "http" and starts at the
 // policy's minimum. Its task sleeps, or runs command.
 func Job(p scaler.Policy, command ...string) *api.Job {
+	return JobWithBlock(nomad.NewBlock(p), command...)
+}
+
+// JobWithBlock is [Job] with a whole scaling block.
+func JobWithBlock(block nomad.Block, command ...string) *api.Job {
 	if len(command) == 0 {
 		command = []string{"/bin/sleep", "3600"}
 	}
+	p := block.Policy
 	task := api.NewTask("app", "raw_exec").Require(&api.Resources{CPU: new(20), MemoryMB: new(16)})
 	task.Config = map[string]any{"command": command[0], "args": command[1:]}
 	task.KillTimeout = new(time.Second)
@@ -47,6 +51,20 @@ func Job(p scaler.Policy, command ...string) *api.Job {
 	// Without deployments, changes of the count can follow each other immediately.
 	job.Update = &api.UpdateStrategy{MaxParallel: new(0)}
 	return job
+}
+
+// StrategyConfig returns the policy document in a rendered block, for a test to change.
+func StrategyConfig(block *api.ScalingPolicy) map[string]any {
+	return labelledBody(labelledBody(block.Policy["check"], "load")["strategy"], nomad.Driver)
+}
+
+// labelledBody returns the body of the first of some nested blocks, which has a label.
+func labelledBody(blocks any, label string) map[string]any {
+	labelled, _ := blocks.([]any)
+	bodies, _ := labelled[0].(map[string]any)
+	list, _ := bodies[label].([]any)
+	body, _ := list[0].(map[string]any)
+	return body
 }
 
 // Register registers a job.

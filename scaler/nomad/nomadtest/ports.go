@@ -18,8 +18,8 @@ const (
 // taskPorts is the port range that one agent assigns to its tasks. A listener on the first
 // port reserves the range, so that the agents of other tests use other ranges.
 type taskPorts struct {
-	from  int
-	guard net.Listener
+	first    int
+	reserved net.Listener
 }
 
 // reserveTaskPorts reserves a range that no other agent has. If there is none, it returns a
@@ -27,17 +27,17 @@ type taskPorts struct {
 func reserveTaskPorts() taskPorts {
 	order := rand.Perm(portRanges)
 	for _, n := range order {
-		from := firstPort + n*rangeSize
-		if guard, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", from)); err == nil {
-			return taskPorts{from, guard}
+		first := firstPort + n*rangeSize
+		if reserved, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first)); err == nil {
+			return taskPorts{first, reserved}
 		}
 	}
-	return taskPorts{from: firstPort + order[0]*rangeSize}
+	return taskPorts{first: firstPort + order[0]*rangeSize}
 }
 
 func (p taskPorts) release() {
-	if p.guard != nil {
-		_ = p.guard.Close()
+	if p.reserved != nil {
+		_ = p.reserved.Close()
 	}
 }
 

@@ -42,7 +42,7 @@ func (a *Agent) killTasks() {
 
 // started returns the processes that the agent has started, directly or through others.
 func (a *Agent) started() []int {
-	return slices.DeleteFunc(Processes(mark+"="+a.dir), func(pid int) bool { return pid == a.cmd.Process.Pid })
+	return slices.DeleteFunc(Processes(dirVariable+"="+a.dir), func(pid int) bool { return pid == a.cmd.Process.Pid })
 }
 
 // Processes returns the processes with a variable, as name=value, in their environment.

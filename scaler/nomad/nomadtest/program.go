@@ -1,14 +1,12 @@
 package nomadtest
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // StartProgram runs a program until the test ends. The variables, as name=value, are added
@@ -31,7 +29,7 @@ func StartProgram(t testing.TB, variables []string, command ...string) {
 		_ = cmd.Wait()
 		if t.Failed() {
 			out, _ := os.ReadFile(log.Name())
-			t.Logf("the end of the log of %s:\n%s", filepath.Base(command[0]), out[max(0, len(out)-4000):])
+			t.Logf("the end of the log of %s:\n%s", filepath.Base(command[0]), out[max(0, len(out)-logTail):])
 		}
 	})
 }
@@ -43,16 +41,15 @@ func Get(ctx context.Context, url string, into any) error {
 	if err != nil {
 		return err
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: %s", url, response.Status)
-	}
-	if into == nil {
-		return nil
-	}
-	return json.NewDecoder(response.Body).Decode(into)
+	address = FreeAddress(t)
+	StartProgram(t, nil, Tool(t, "prometheus"),
+		"--config.file", file, "--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", address)
+	awaitOK(t, "http://"+address+"/-/ready")
+	return address
+}
+
+// awaitOK waits until a program answers a URL with 200.
+func awaitOK(t testing.TB, url string) {
+	t.Helper()
+	Eventually(t, 30*time.Second, fmt.Sprintf("%s answers 200", url), func() bool { return Get(t.Context(), url, nil) == nil })
 }

@@ -66,7 +66,7 @@ func StartCluster(t testing.TB, n, clients int) *Servers {
 			defer cancel()
 			a.end(ctx)
 			if t.Failed() {
-				t.Logf("the end of the log of %s:\n%s", name, a.Log(4000))
+				t.Logf("the end of the log of %s:\n%s", name, a.Log(logTail))
 			}
 		})
 		return a
@@ -97,7 +97,7 @@ func StartCluster(t testing.TB, n, clients int) *Servers {
 	return s
 }
 
-// readyNodes counts the clients that can run tasks.
+// readyNodes returns how many clients can run tasks.
 func (s *Servers) readyNodes() (ready int) {
 	nodes, _, err := s.API.Nodes().List(nil)
 	if err != nil {

@@ -17,7 +17,7 @@ func TestTracesAreSent(t *testing.T) {
 		body, err := io.ReadAll(r.Body)
 		request := new(collector.ExportTraceServiceRequest)
 		if err != nil || proto.Unmarshal(body, request) != nil || r.URL.Path != "/v1/traces" {
-			t.Errorf("%s %s: not a request of OTLP (%v)", r.Method, r.URL, err)
+			t.Errorf("%s %s: not an OTLP request (%v)", r.Method, r.URL, err)
 			http.Error(w, "no", http.StatusBadRequest)
 			return
 		}
@@ -26,7 +26,7 @@ func TestTracesAreSent(t *testing.T) {
 	defer server.Close()
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
 	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test")
-	tracer, flush, err := traces(t.Context(), "1.2.3", "gateway-1", slog.New(slog.DiscardHandler))
+	tracer, flush, err := newTracer(t.Context(), "1.2.3", "gateway-1", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestTracesAreSent(t *testing.T) {
 func TestNoTracesWithoutAnEndpoint(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
 	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
-	tracer, flush, err := traces(t.Context(), "dev", "", slog.New(slog.DiscardHandler))
+	tracer, flush, err := newTracer(t.Context(), "dev", "", slog.New(slog.DiscardHandler))
 	if tracer != nil || err != nil || flush(t.Context()) != nil {
 		t.Errorf("got %v, %v", tracer, err)
 	}
