@@ -157,10 +157,9 @@ func TestAgent(t *testing.T) {
 }
 
 // declare registers a job with a policy that is evaluated often.
-func declare(t *testing.T, cluster *nomadtest.Agent, name string, doc scaler.Document, changes ...func(*nomad.Block)) scaler.Policy {
+func declare(t *testing.T, cluster *nomadtest.Agent, name string, doc scaler.Document, changes ...func(*jobspec.Block)) scaler.Policy {
 	t.Helper()
 	p := nomadtest.Policy(t, name, doc)
-	job := nomadtest.Job(p)
 	block := jobspec.NewBlock(p)
 	block.EvaluationInterval = fast
 	for _, change := range changes {
@@ -170,15 +169,7 @@ func declare(t *testing.T, cluster *nomadtest.Agent, name string, doc scaler.Doc
 	return p
 }
 
-// strategyOf is the document in a rendered block.
-func strategyOf(policy map[string]any) map[string]any {
-	body := func(blocks any, label string) map[string]any {
-		return blocks.([]any)[0].(map[string]any)[label].([]any)[0].(map[string]any)
-	}
-	return body(body(policy["check"], "load")["strategy"], jobspec.Driver)
-}
-
-// agent is the real autoscaler, with the plugins loaded from its plugin_dir.
+// agent is the real autoscaler. It loads the plugins from its plugin_dir.
 type agent struct {
 	binary, config, log string
 

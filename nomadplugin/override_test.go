@@ -8,7 +8,6 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
@@ -20,13 +19,8 @@ func TestOverride(t *testing.T) {
 
 	// declareWide declares an app with at most two instances, in a block with at most eight.
 	declareWide := func(name string) scaler.Policy {
-		p := nomadtest.Policy(t, name, scaler.Document{"max_instances": "2", "scale_up_step": "0", "scale_up_cooldown": "0s"})
-		block := jobspec.NewBlock(p)
-		block.Max, block.EvaluationInterval = 8, fast
-		job := nomadtest.Job(p)
-		job.TaskGroups[0].Scaling = block.Render()
-		cluster.Register(t, job)
-		return p
+		doc := scaler.Document{"max_instances": "2", "scale_up_step": "0", "scale_up_cooldown": "0s"}
+		return declare(t, cluster, name, doc, func(b *jobspec.Block) { b.Max = 8 })
 	}
 	set := func(p scaler.Policy, o scaler.Override, lasts time.Duration) {
 		t.Helper()

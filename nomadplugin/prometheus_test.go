@@ -35,8 +35,9 @@ apm "prometheus" {
 }
 `, "http://"+prometheus))
 
-	// custom is a policy on the length of a queue, ten to an instance.
+	// custom returns a policy on the length of a queue, with ten for each instance.
 	custom := func(t *testing.T, job string) (scaler.Policy, jobspec.Block) {
+		t.Helper()
 		p := nomadtest.Policy(t, job, scaler.Document{
 			"metric": "custom", "target_per_instance": "10", "max_instances": "6",
 			"scale_up_step": "0", "scale_down_step": "0", "scale_up_cooldown": "0s", "scale_down_cooldown": "0s",
@@ -129,14 +130,11 @@ apm "prometheus" {
 
 	t.Run("the gateway's own metrics", func(t *testing.T) {
 		t.Parallel()
-		p := nomadtest.Policy(t, "scraped", scaler.Document{"min_instances": "1", "max_instances": "3", "scale_up_step": "0", "scale_up_cooldown": "0s", "target_requests_per_instance": "10"})
-		block := jobspec.NewBlock(p)
-		block.EvaluationInterval = fast
-		block.Source = "prometheus"
-		block.Query = fmt.Sprintf("sum(nomadscale_load{app=%q})", p.App.String())
-		job := nomadtest.Job(p)
-		job.TaskGroups[0].Scaling = block.Render()
-		cluster.Register(t, job)
+		p := declare(t, cluster, "scraped", scaler.Document{
+			"min_instances": "1", "max_instances": "3", "scale_up_step": "0", "scale_up_cooldown": "0s", "target_requests_per_instance": "10",
+		}, func(b *jobspec.Block) {
+			b.Source, b.Query = "prometheus", fmt.Sprintf("sum(nomadscale_load{app=%q})", b.Policy.App.String())
+		})
 		nomadtest.Eventually(t, soon, "the app in Prometheus, growing", func() bool {
 			// The app does not listen, so its requests wait. They count as load.
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)

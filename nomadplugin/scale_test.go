@@ -126,10 +126,9 @@ func thousandApps(b *testing.B, plugins, strategy, target string) []metric {
 
 // scaledBy returns a policy's job that a strategy and a target scale.
 func scaledBy(p scaler.Policy, strategy, target string) *api.Job {
-	job := nomadtest.Job(p)
 	block := jobspec.NewBlock(p)
 	block.EvaluationInterval, block.Target = interval, target
-	job.TaskGroups[0].Scaling = block.Render()
+	job := nomadtest.JobWithBlock(block)
 	if strategy != jobspec.Driver {
 		check := job.TaskGroups[0].Scaling.Policy["check"].([]any)[0].(map[string]any)["load"].([]any)[0].(map[string]any)
 		check["strategy"] = []any{map[string]any{strategy: []any{thresholdCheck().Strategy.Config}}}

@@ -27,8 +27,8 @@ func TestTarget(t *testing.T) {
 	// deploying returns a job in which every change of the count is a deployment that
 	// lasts longer than the test.
 	deploying := func(p scaler.Policy) *api.Job {
-		block := nomad.NewBlock(p)
-		block.EvaluationInterval, block.Target = fast, nomad.Driver
+		block := jobspec.NewBlock(p)
+		block.EvaluationInterval, block.Target = fast, jobspec.Driver
 		job := nomadtest.JobWithBlock(block)
 		job.Update = &api.UpdateStrategy{
 			MaxParallel:      new(1),
@@ -36,9 +36,6 @@ func TestTarget(t *testing.T) {
 			HealthyDeadline:  new(11 * time.Minute),
 			ProgressDeadline: new(12 * time.Minute),
 		}
-		block := jobspec.NewBlock(p)
-		block.EvaluationInterval, block.Target = fast, jobspec.Driver
-		job.TaskGroups[0].Scaling = block.Render()
 		return job
 	}
 

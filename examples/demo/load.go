@@ -9,7 +9,7 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/examples/sandbox"
 )
 
-// load starts to send requests for a time. Each of the clients sends rate requests a
+// startLoad starts to send requests for a time. Each client sends rate requests a
 // second.
 func (c *cluster) startLoad(ctx context.Context, duration string, clients, rate int) {
 	c.loadResult = make(chan error, 1)
@@ -20,10 +20,10 @@ func (c *cluster) startLoad(ctx context.Context, duration string, clients, rate 
 	}()
 }
 
-// loaded waits until the load has ended.
-func (c *cluster) loaded() error { return <-c.running }
+// awaitLoad waits for the end of the load and returns its error.
+func (c *cluster) awaitLoad() error { return <-c.loadResult }
 
-// hey runs the load tool and counts the answers. An answer other than 200 is an error.
+// hey runs the load tool and counts the responses. A status other than 200 is an error.
 func hey(ctx context.Context, tool, url, duration string, clients, rate int) (answered int, err error) {
 	arguments := []string{"-z", duration, "-c", strconv.Itoa(clients), "-q", strconv.Itoa(rate), "-t", "60", url}
 	out, err := exec.CommandContext(ctx, tool, arguments...).CombinedOutput()

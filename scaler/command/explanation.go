@@ -6,6 +6,7 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // explanation is why an app has its count.
@@ -51,7 +52,7 @@ func (e *explanation) explainBlockError(d nomad.Description) {
 	e.Error = d.BlockErr.Error()
 	if errors.Is(d.BlockErr, nomad.ErrNotFound) {
 		e.Answer = fmt.Sprintf("Nothing scales %s: it has no nomadscale policy (%s).", e.App, oneLine(e.Error))
-		e.note("Give it one: nomadscale_app in Terraform, or a scaling block with the strategy %q in the job.", nomad.Driver)
+		e.note("Give it one: nomadscale_app in Terraform, or a scaling block with the strategy %q in the job.", jobspec.Driver)
 		return
 	}
 	e.Answer = fmt.Sprintf("%s stays at %d: its policy cannot be used: %s.", e.App, e.Desired, oneLine(e.Error))
@@ -85,7 +86,7 @@ func (e *explanation) explainDecision(d nomad.Description, decision scaler.Decis
 	case d.Status.Stopped:
 		e.Answer = fmt.Sprintf("%s is stopped, and a stopped job does not scale.", e.App)
 		e.note("Start it with: nomad job start -namespace=%s %s", d.App.Namespace, d.App.Job)
-	case decision.Rule == scaler.RuleNoData && d.Block.Source != nomad.Driver:
+	case decision.Rule == scaler.RuleNoData && d.Block.Source != jobspec.Driver:
 		e.Answer = fmt.Sprintf("%s is at %d. Only the autoscaler knows why, because this command cannot read the load.", e.App, e.Desired)
 		e.note("With log_level debug, the autoscaler logs every decision with its reason. The last action has a reason too.")
 	case decision.Rule == scaler.RuleNoData:

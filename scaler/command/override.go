@@ -12,7 +12,6 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 func overrideCommand(s *session) *cobra.Command {
@@ -95,8 +94,6 @@ func (s *session) setOverride(ctx context.Context, cmd *cobra.Command, app scale
 	switch {
 	case errors.Is(err, nomad.ErrConflict):
 		return fmt.Errorf("%w: look at it with nomadscale override list, and set it again", err)
-	case errors.Is(err, nomad.ErrNotFound), errors.Is(err, jobspec.ErrNoGroup):
-		return fmt.Errorf("%w\nnomadscale status lists the apps", err)
 	case len(scaler.ValueErrors(err)) > 0:
 		return fmt.Errorf("%w\n%s", err, overrideRemedy(scaler.ValueErrors(err)))
 	case err != nil:

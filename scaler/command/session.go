@@ -14,6 +14,7 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // sessionTimeout limits the time of one command, so that it always ends.
@@ -69,7 +70,7 @@ func (s *session) runForApp(do func(context.Context, *cobra.Command, scaler.AppI
 			return err
 		}
 		err = do(ctx, cmd, app)
-		if errors.Is(err, nomad.ErrNotFound) || errors.Is(err, nomad.ErrNoGroup) {
+		if errors.Is(err, nomad.ErrNotFound) || errors.Is(err, jobspec.ErrNoGroup) {
 			return fmt.Errorf("%w\nnomadscale status lists the apps, and nomad job status -namespace=%s the jobs", err, app.Namespace)
 		}
 		return err

@@ -118,8 +118,11 @@ func expectFields(t *testing.T, got, want object) {
 	}
 }
 
-// register registers a job with a policy in a block from 0 to high, changed.
-func register(t *testing.T, agent *nomadtest.Agent, job string, high int, doc scaler.Document, change ...func(*jobspec.Block)) scaler.Policy {
+// register registers a job with a policy, in a block with bounds from 0 to high. The
+// changes apply to the block.
+func register(
+	t *testing.T, agent *nomadtest.Agent, job string, high int, doc scaler.Document, changes ...func(*jobspec.Block),
+) scaler.Policy {
 	t.Helper()
 	p := nomadtest.Policy(t, job, doc)
 	block := jobspec.NewBlock(p)

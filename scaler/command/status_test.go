@@ -9,6 +9,7 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
 func TestStatus(t *testing.T) {
@@ -27,7 +28,7 @@ func TestStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	held := register(t, agent, "held", 50, scaler.Document{"metric": "custom", "target_per_instance": "5"}, func(b *jobspec.Block) { b.Source, b.Query = "prometheus", "up" })
-	if _, err := ask(t, "override", "set", held.App.String(), "--hold", "--for", "1h"); err != nil {
+	if _, err := execute(t, "override", "set", held.App.String(), "--hold", "--for", "1h"); err != nil {
 		t.Fatal(err)
 	}
 
@@ -76,16 +77,8 @@ The load is not known: finding the gateways: there is no service nomadscale-gate
 default/wrong/app: check load: max_instances = "many": must be a whole number from 1 to 1000000000.
 `, "status", wrong.App.String(), "default/idle/app")
 	})
-	refused(t, []string{"there is no app default/nowhere/app; nomadscale why default/nowhere/app says more"}, "status", "default/nowhere/app")
-	refused(t, []string{`--gateway "here": must be URLs such as`}, "status", "--gateway", "here")
-}
-
-// strategyOf is the document in a block.
-func strategyOf(block *nomadapi.ScalingPolicy) map[string]any {
-	body := func(blocks any, label string) map[string]any {
-		return blocks.([]any)[0].(map[string]any)[label].([]any)[0].(map[string]any)
-	}
-	return body(body(block.Policy["check"], "load")["strategy"], jobspec.Driver)
+	expectError(t, []string{"there is no app default/nowhere/app; nomadscale why default/nowhere/app says more"}, "status", "default/nowhere/app")
+	expectError(t, []string{`--gateway "here": must be URLs such as`}, "status", "--gateway", "here")
 }
 
 func TestNextActions(t *testing.T) {

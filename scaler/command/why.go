@@ -51,9 +51,6 @@ are null if the load is not known, and decision is null if there is no decision.
 
 func (s *session) explain(ctx context.Context, app scaler.AppID) (explanation, error) {
 	d, err := s.nomad.Describe(ctx, app)
-	if errors.Is(err, nomad.ErrNotFound) || errors.Is(err, jobspec.ErrNoGroup) {
-		return explanation{}, fmt.Errorf("%w\nnomadscale status lists the apps, and nomad job status -namespace=%s the jobs", err, app.Namespace)
-	}
 	if err != nil {
 		return explanation{}, err
 	}
@@ -93,80 +90,16 @@ func (s *session) decide(ctx context.Context, e *explanation, p scaler.Policy, d
 	e.explainDecision(d, decision)
 }
 
-// series is the load as the autoscaler sees it.
+// series reads the load that the autoscaler would read.
 func (s *session) series(ctx context.Context, b jobspec.Block) ([]scaler.Sample, error) {
 	if b.Source != jobspec.Driver {
-		return nil, fmt.Errorf("it comes from the autoscaler's source %s, which is not asked here", b.Source)
+		return nil, fmt.Errorf("this command cannot query the autoscaler's source %s", b.Source)
 	}
 	gateways, err := s.gatewayClient()
 	if err != nil {
 		return nil, err
 	}
 	return gateways.Series(ctx, b.Policy.App, b.Policy.Metric, b.QueryWindow())
-}
-
-func (e *explanation) note(format string, args ...any) {
-	e.Notes = append(e.Notes, fmt.Sprintf(format, args...))
-}
-
-// withoutPolicy explains an app that nothing scales.
-func (e *explanation) withoutPolicy(d nomad.Description) {
-	e.Error = d.BlockErr.Error()
-	wrong := strings.ReplaceAll(e.Error, "\n", "; ")
-	if errors.Is(d.BlockErr, nomad.ErrNotFound) {
-		e.Answer = fmt.Sprintf("Nothing scales %s: it has no nomadscale policy (%s).", e.App, wrong)
-		e.note("Give it one: nomadscale_app in Terraform, or a scaling block with the strategy %q in the job.", jobspec.Driver)
-		return
-	}
-	e.Answer = fmt.Sprintf("%s stays at %d: its policy cannot be used: %s.", e.App, e.Desired, wrong)
-	e.note("Mend the value where the policy is declared. Until then the autoscaler changes nothing, and a gateway goes by the last policy that it could use.")
-}
-
-// decided takes over a decision.
-func (e *explanation) decided(p scaler.Policy, d nomad.Description, decision scaler.Decision) {
-	e.Enabled, e.Metric = p.Enabled, p.Metric
-	e.MinInstances, e.MaxInstances, e.BufferInstances = p.MinInstances, p.MaxInstances, p.BufferInstances
-	e.NextUp, e.NextDown = nextActions(p, d.Status, decision)
-	e.Decision = &decisionStatus{
-		Rule: decision.Rule, Direction: decision.Direction, Count: decision.Count, Reason: decision.Reason(),
-		Goal: decision.Goal, Target: p.Target, ScaleUpThreshold: p.ScaleUpThreshold, ScaleDownThreshold: p.ScaleDownThreshold,
-		UpCooldownSeconds: decision.UpCooldown.Seconds(), DownCooldownSeconds: decision.DownCooldown.Seconds(),
-	}
-	if decision.Known {
-		e.Load, e.Decision.Demand, e.Decision.Utilisation = &decision.Load, &decision.Demand, &decision.Utilisation
-	}
-	if d.Deployment != nil {
-		e.Deployment = d.Deployment.Error()
-	}
-}
-
-// answer says why, and what to do when that is not what was meant.
-func (e *explanation) answer(d nomad.Description, decision scaler.Decision) {
-	if e.LoadError != "" {
-		e.note("The load is not known here: %s.", e.LoadError)
-	}
-	switch {
-	case d.Status.Stopped:
-		e.Answer = fmt.Sprintf("%s is stopped, and a job that is stopped does not scale.", e.App)
-		e.note("Start it with: nomad job start -namespace=%s %s", d.App.Namespace, d.App.Job)
-	case decision.Rule == scaler.RuleNoData && d.Block.Source != jobspec.Driver:
-		e.Answer = fmt.Sprintf("%s is at %d, and only the autoscaler can tell why: the load is not asked here.", e.App, e.Desired)
-		e.note("The autoscaler logs every decision with its reason at log_level debug; the last action has one too.")
-	case decision.Rule == scaler.RuleNoData:
-		e.Answer = fmt.Sprintf("%s stays at %d: %s.", e.App, e.Desired, decision.Reason())
-		e.note("If the gateways cannot be reached from here alone, name them with --gateway; if from the autoscaler neither, nothing scales until they are back.")
-	case decision.Direction == scaler.None:
-		e.Answer = fmt.Sprintf("%s stays at %d: %s.", e.App, e.Desired, decision.Reason())
-	case d.Deployment != nil:
-		e.Answer = fmt.Sprintf("%s is to go from %d to %d (%s), and waits: %v.", e.App, e.Desired, decision.Count, decision.Reason(), d.Deployment)
-		e.note("Look at the deployment with: nomad job deployments -namespace=%s %s", d.App.Namespace, d.App.Job)
-	default:
-		e.Answer = fmt.Sprintf("%s is about to go from %d to %d: %s.", e.App, e.Desired, decision.Count, decision.Reason())
-		e.note("The autoscaler evaluates every %s. If it stays at %d for longer, the autoscaler's log says why.", scaler.FormatDuration(d.Block.EvaluationInterval), e.Desired)
-	}
-	if decision.Rule == scaler.RuleDisabled && !d.Status.Stopped {
-		e.note("Enable it where the policy is declared: enabled in the scaling block, and in autoscaling in Terraform.")
-	}
 }
 
 func (s *session) printExplanation(out io.Writer, e explanation) error {

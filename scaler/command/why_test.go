@@ -231,12 +231,12 @@ If only this machine cannot reach the gateways, name them with --gateway. If the
 		}
 	})
 
-	t.Run("the load is another source's", func(t *testing.T) {
+	t.Run("the load comes from another source", func(t *testing.T) {
 		p := register(t, agent, "custom", 50, scaler.Document{"metric": "custom", "target_per_instance": "5"}, func(b *jobspec.Block) { b.Source, b.Query = "prometheus", "up" })
-		e := answer[object](t, "why", p.App.String())
-		fields(t, e, object{
-			"answer":     "default/custom/app is at 1, and only the autoscaler can tell why: the load is not asked here.",
-			"load_error": "it comes from the autoscaler's source prometheus, which is not asked here",
+		e := outputJSON[object](t, "why", p.App.String())
+		expectFields(t, e, object{
+			"answer":     "default/custom/app is at 1. Only the autoscaler knows why, because this command cannot read the load.",
+			"load_error": "this command cannot query the autoscaler's source prometheus",
 		})
 	})
 

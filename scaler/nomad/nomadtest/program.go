@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// StartProgram runs a program until the test ends. The variables, as name=value, are added
-// to its environment.
+// StartProgram runs a program until the test ends. The variables, each name=value,
+// are added to its environment.
 func StartProgram(t testing.TB, variables []string, command ...string) {
 	t.Helper()
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
@@ -34,12 +34,24 @@ func StartProgram(t testing.TB, variables []string, command ...string) {
 	})
 }
 
-// Get sends a GET request and decodes the JSON of the response into a value, unless that is
-// nil. A response other than 200 is an error.
-func Get(ctx context.Context, url string, into any) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
+// StartGateway runs the gateway of the project's binary until the test ends, and waits
+// until it is ready. It returns the addresses of its two listeners.
+func (a *Agent) StartGateway(t testing.TB, binary string) (address, admin string) {
+	t.Helper()
+	address, admin = FreeAddress(t), FreeAddress(t)
+	StartProgram(t, []string{"NOMAD_ADDR=" + a.Address}, binary, "gateway", "--listen", address, "--admin-listen", admin)
+	awaitOK(t, "http://"+admin+"/readyz")
+	return address, admin
+}
+
+// StartPrometheus runs Prometheus with a configuration until the test ends, waits
+// until it is ready and returns its address.
+func StartPrometheus(t testing.TB, config string) (address string) {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "prometheus.yml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	address = FreeAddress(t)
 	StartProgram(t, nil, Tool(t, "prometheus"),

@@ -12,8 +12,8 @@ import (
 )
 
 // Tool returns the path of a tool that a test needs, such as "nomad",
-// "nomad-autoscaler", "terraform" or "hey". It builds a missing tool from source once,
-// which takes minutes.
+// "nomad-autoscaler", "terraform" or "hey". It builds a missing tool from source
+// once, which takes minutes.
 func Tool(t testing.TB, name string) string {
 	t.Helper()
 	path, err := FindTool(name)
@@ -38,8 +38,8 @@ func FindTool(name string) (string, error) {
 	return strings.TrimSpace(out.String()), nil
 }
 
-// Binary builds the project's own binary into a directory, and returns its path. The binary
-// has the name that the autoscaler and the gateway's job use.
+// Binary builds the project's own binary into a directory and returns its path. The
+// name is the one by which the autoscaler and the gateway's job start it.
 func Binary(t testing.TB, dir string) string {
 	t.Helper()
 	path, err := Build(dir, "nomadscale", ".")
