@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -144,8 +145,8 @@ func TestHashKeyOnlyMattersByHash(t *testing.T) {
 	}
 }
 
-// An answer that breaks off gives its room at the instance back, and is no longer
-// load.
+// An answer that breaks off gives its room at the instance back, is no longer load,
+// and counts with the status that it had.
 func TestAnswersThatBreakOffGiveTheirRoomBack(t *testing.T) {
 	g, url := fronting(t, scaler.Document{"metric": "concurrency"}, func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, "part")
@@ -160,5 +161,8 @@ func TestAnswersThatBreakOffGiveTheirRoomBack(t *testing.T) {
 	eventually(t, "there is no load", func() bool {
 		g.admin(t, "/v1/load", &report)
 		return report.Apps[webID].Concurrency == 0
+	})
+	eventually(t, "the request is counted", func() bool {
+		return strings.Contains(g.metrics(t), `nomadscale_requests_total{app="default/shop/web",code="200"} 1`)
 	})
 }
