@@ -58,7 +58,7 @@ func TestOverrideIsRefusedWithTheReason(t *testing.T) {
 		},
 		"contradiction":        {[]string{app, "--min", "11", "--for", "1h"}, []string{`min_instances = "11": must be at most max_instances, which is 10`, "Nothing has changed"}},
 		"no change":            {[]string{app, "--for", "1h"}, []string{"must be a change: min_instances, max_instances, buffer_instances, target or hold"}},
-		"hold and more":        {[]string{app, "--hold", "--max", "5", "--for", "1h"}, []string{`hold = "true": must be unset beside`}},
+		"hold and more":        {[]string{app, "--hold", "--max", "5", "--for", "1h"}, []string{`hold = "true": must be unset with`}},
 		"for ever":             {[]string{app, "--hold"}, []string{`required flag(s) "for" not set`}},
 		"for too long":         {[]string{app, "--hold", "--for", "721h"}, []string{"must be at most 720h from now"}},
 		"for no time":          {[]string{app, "--hold", "--for", "0s"}, []string{"must be in the future"}},

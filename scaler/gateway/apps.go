@@ -18,7 +18,10 @@ import (
 // apps is the registry: what Nomad says of apps and instances arrives here, and each
 // app is told its part. It is safe for concurrent use.
 type apps struct {
-	config     *backend.Config
+	config *backend.Config
+	// mount routes requests to the apps. It is called with the lock held, so that an
+	// app that is known can be reached.
+	mount      func([]*backend.App)
 	connection connection
 
 	// mu guards what follows. An app's own mutex is taken under it, never the other
@@ -37,9 +40,9 @@ type apps struct {
 
 var _ nomad.InstanceWatcher = (*apps)(nil)
 
-func newApps(config backend.Config) *apps {
+func newApps(config backend.Config, mount func([]*backend.App)) *apps {
 	s := &apps{
-		config: &config, connection: connection{log: config.Log},
+		config: &config, mount: mount, connection: connection{log: config.Log},
 		byID: make(map[scaler.AppID]*backend.App), instances: make(map[scaler.AppID]map[string]nomad.Instance),
 		evaluations: make(map[string]nomad.Evaluation), placement: make(map[scaler.AppID]backend.PlacementFailure),
 	}
@@ -70,6 +73,7 @@ func (s *apps) report(reported []nomad.App) {
 		a.Remove()
 		s.config.Metrics.Forget(id)
 	}
+	s.mount(slices.Collect(maps.Values(s.byID)))
 	s.reported = true
 }
 

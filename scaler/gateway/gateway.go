@@ -91,7 +91,7 @@ func (g *Gateway) connect(process string, clock *cluster.LamportClock) {
 		Budget:  backend.NewBudget(backend.Usage{Requests: int64(g.config.MaxHeldRequests), Bytes: g.config.MaxHeldBytes}),
 		Prober:  proxy.NewProber(),
 		Metrics: g.metrics, EndDelays: g.config.EndDelays, Now: g.config.Now, Log: g.config.Log, Context: g.background, Go: g.work.Go,
-	})
+	}, g.mount)
 	g.metrics.Watch(g.apps, g.cluster)
 	g.admin = admin.Handler(admin.Config{
 		Gateway: g.config.ID, Process: process, Token: g.config.AdminToken, Apps: g.apps, Cluster: g.cluster, Clock: clock,

@@ -10,7 +10,6 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/admin"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/backend"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/route"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
 // site is an app that requests are routed to, with the metrics that each of them
@@ -20,16 +19,12 @@ type site struct {
 	metrics *admin.AppMetrics
 }
 
-// report takes over the apps that there are, and routes requests to them.
-func (g *Gateway) report(apps []nomad.App) {
-	g.apps.report(apps)
-	g.mount(g.apps.All())
-}
-
 // mount builds the table of routes. Every app is mounted at its home. What two apps
 // ask for, the older one gets.
 func (g *Gateway) mount(apps []*backend.App) {
-	slices.SortStableFunc(apps, func(a, b *backend.App) int { return cmp.Compare(a.Created, b.Created) })
+	slices.SortFunc(apps, func(a, b *backend.App) int {
+		return cmp.Or(cmp.Compare(a.Created, b.Created), cmp.Compare(a.Name, b.Name))
+	})
 	table := route.NewTable[*site]()
 	sites := make([]*site, len(apps))
 	for i, a := range apps {

@@ -23,7 +23,7 @@ const (
 func (g *Gateway) Run(ctx context.Context) error {
 	defer g.work.Wait()
 	defer g.stop()
-	g.work.Go(func() { g.config.Nomad.WatchApps(g.background, g.report, g.apps.failed) })
+	g.work.Go(func() { g.config.Nomad.WatchApps(g.background, g.apps.report, g.apps.failed) })
 	g.work.Go(func() { g.config.Nomad.WatchInstances(g.background, g.apps) })
 	g.work.Go(func() { g.config.Nomad.WatchOverrides(g.background, g.overrides.Report, g.overrides.Failed) })
 	g.work.Go(func() { g.cluster.Run(g.background) })

@@ -29,7 +29,7 @@ func TestExactRefusesSeveral(t *testing.T) {
 		got := asRefusal(err)
 		want := []api.InstanceRef{{ID: "b", Index: 0, Address: "instance-b"}, {ID: "a", Index: 1, Address: "instance-a"}}
 		if got.Cause.Status() != 409 || got.Cause != api.CauseSeveralInstances || l.Instance() != "" || waited != 0 {
-			t.Errorf("with two instances: got %d %s at %q after %s, want 409 %s", got.Cause.Status(), got.Cause, l.Instance(), waited, api.CauseSeveralInstances)
+			t.Errorf("with two instances: got %+v at %q after %s, want 409 %s", got, l.Instance(), waited, api.CauseSeveralInstances)
 		}
 		if diff := cmp.Diff(want, got.Instances); diff != "" {
 			t.Errorf("instances (-want +got):\n%s", diff)

@@ -144,7 +144,8 @@ func TestQueueBoundHoldsWhileTheBudgetIsFull(t *testing.T) {
 			synctest.Wait()
 			queued, used := busy.Status().Queued, f.Budget.Used().Requests
 			if queued > bound || queued+int(refused.Load()) != arrivals {
-				t.Fatalf("round %d: %d requests wait and %d were refused, want at most %d of %d to wait", round, queued, refused.Load(), bound, arrivals)
+				t.Fatalf("round %d: %d of %d requests wait and %d were refused, want at most %d to wait",
+					round, queued, arrivals, refused.Load(), bound)
 			}
 			if waiting := queued + flood.Status().Queued; int(used) != waiting {
 				t.Fatalf("round %d: %d requests wait, and %d are paid for", round, waiting, used)

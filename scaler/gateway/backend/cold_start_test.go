@@ -37,7 +37,7 @@ func TestColdStart(t *testing.T) {
 		},
 		"Nomad reports the allocation before it answers": {
 			func(t *testing.T, f *fixture, a *backend.App, c *crowd, at func(ms int) time.Time) {
-				f.ports.latency = 212 * time.Millisecond
+				f.ports.take(212 * time.Millisecond)
 				f.nomad.onScale = func(int) {
 					place(a, "a", 0, at(18))
 					time.Sleep(time.Until(at(20)))
@@ -48,7 +48,7 @@ func TestColdStart(t *testing.T) {
 		},
 		"the count was raised elsewhere": {
 			func(t *testing.T, f *fixture, a *backend.App, c *crowd, at func(ms int) time.Time) {
-				f.ports.latency = 190 * time.Millisecond
+				f.ports.take(190 * time.Millisecond)
 				f.nomad.state.Desired = 1
 				c.send(t.Context(), 0)
 				place(a, "a", 0, at(40))
@@ -81,7 +81,7 @@ func TestColdStart(t *testing.T) {
 			scaling(t, document, func(t *testing.T, f *fixture, a *backend.App, c *crowd) {
 				zero := time.Now().Add(10 * time.Millisecond)
 				at := func(ms int) time.Time { return zero.Add(time.Duration(ms) * time.Millisecond) }
-				f.ports.latency = 200 * time.Millisecond
+				f.ports.take(200 * time.Millisecond)
 				// What was placed before zero does not count.
 				time.Sleep(time.Until(at(-5)))
 				early := allocation(a, "early", 0)
@@ -119,7 +119,7 @@ func TestColdStart(t *testing.T) {
 // A start that no request waits for any more is forgotten.
 func TestColdStartIsAbandoned(t *testing.T) {
 	document := scaler.Document{"min_instances": "0", "start_timeout": "1s"}
-	scaling(t, document, func(t *testing.T, f *fixture, a *backend.App, c *crowd) {
+	scaling(t, document, func(t *testing.T, _ *fixture, a *backend.App, c *crowd) {
 		c.send(t.Context(), 0)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()

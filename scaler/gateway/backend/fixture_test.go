@@ -46,14 +46,14 @@ func (f *fakeNomad) Status(context.Context, scaler.AppID) (nomad.Status, error) 
 }
 
 func (f *fakeNomad) Scale(_ context.Context, _ scaler.AppID, _ nomad.Status, d scaler.Decision) error {
-	err, onScale := f.accept(d)
+	onScale, err := f.accept(d)
 	if err == nil && onScale != nil {
 		onScale(d.Count)
 	}
 	return err
 }
 
-func (f *fakeNomad) accept(d scaler.Decision) (err error, onScale func(int)) {
+func (f *fakeNomad) accept(d scaler.Decision) (onScale func(int), err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.scaled = append(f.scaled, d.Count)
@@ -66,7 +66,7 @@ func (f *fakeNomad) accept(d scaler.Decision) (err error, onScale func(int)) {
 			f.state.History.LastUp = time.Now()
 		}
 	}
-	return err, f.onScale
+	return f.onScale, err
 }
 
 func (f *fakeNomad) EndDelay(_ context.Context, allocation string) error {
@@ -98,10 +98,20 @@ type openPorts struct {
 }
 
 func (p *openPorts) Probe(_ context.Context, address, _ string) error {
-	time.Sleep(p.latency)
+	p.mu.Lock()
+	latency := p.latency
+	p.mu.Unlock()
+	time.Sleep(latency)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.closed[address]
+}
+
+// take lets each probe take so long.
+func (p *openPorts) take(latency time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.latency = latency
 }
 
 // close lets the probes of an address fail; nil opens it.

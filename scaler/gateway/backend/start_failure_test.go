@@ -169,7 +169,8 @@ func TestStartWithRestarts(t *testing.T) {
 		time.Sleep(11 * time.Second)
 		synctest.Wait()
 		_, refused := c.seen()
-		if got := refused[0]; got.Cause != api.CauseStartTimeout && got.Cause != api.CauseStartFailed || !strings.Contains(got.Message, "Exit Code: 1") {
+		got := refused[0]
+		if got.Cause != api.CauseStartTimeout && got.Cause != api.CauseStartFailed || !strings.Contains(got.Message, "Exit Code: 1") {
 			t.Errorf("after start_timeout: %+v, want what the task met", got)
 		}
 		c.send(t.Context(), 1)

@@ -104,10 +104,10 @@ func TestWaitingTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
 		f.nomad.statusErr = errors.New("reading the scale: no leader")
-		f.ports.latency = 2500 * time.Millisecond
+		f.ports.take(2500 * time.Millisecond)
 		a := f.app(t, webID, scaler.Document{"start_timeout": "20s"})
 		a.SetInstance(allocation(a, "earlier", 0), true, time.Time{})
-		time.Sleep(f.ports.latency)
+		time.Sleep(2500 * time.Millisecond)
 		synctest.Wait()
 		a.KeepInstances(nil)
 		if s := a.Status(); s.StartSeconds != 2.5 || len(s.Instances) != 0 {
@@ -241,7 +241,7 @@ func TestWaitingFailsFast(t *testing.T) {
 			api.CauseNomadUnreachable,
 		},
 		"scaling is disabled": {
-			func(t *testing.T, _ *fixture, a *backend.App) {
+			func(_ *testing.T, _ *fixture, a *backend.App) {
 				p := *a.Policy()
 				p.Enabled = false
 				a.Configure(nomad.App{ID: a.ID, Policy: p})
@@ -339,7 +339,8 @@ func TestWaitingForAnEjectedInstance(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		_, refused := c.seen()
-		if got := refused[0]; got.Cause.Status() != 503 || got.Cause != api.CauseStartTimeout || !strings.Contains(got.Message, "instance a is not ready") {
+		got := refused[0]
+		if got.Cause.Status() != 503 || got.Cause != api.CauseStartTimeout || !strings.Contains(got.Message, "instance a is not ready") {
 			t.Errorf("got %+v, want 503 that names the instance", got)
 		}
 		c.send(t.Context(), 1)
