@@ -26,7 +26,7 @@ func main() {
 	}
 }
 
-// run shows the face that fits who has started the process.
+// run selects the face by what started the process.
 func run(args []string) error {
 	switch {
 	case nomadplugin.Started():

@@ -35,8 +35,8 @@ func TestHelpShowsTheFourFaces(t *testing.T) {
 	}
 }
 
-// A release of this platform has all that a registry wants, and its binary says its
-// version.
+// A release for this platform has everything that a registry requires, and its binary
+// reports its version.
 func TestRelease(t *testing.T) {
 	goreleaser := nomadtest.Tool(t, "goreleaser")
 	dir := t.TempDir()
@@ -48,7 +48,7 @@ func TestRelease(t *testing.T) {
 	here := regexp.MustCompile(`(?m)^( +)- [a-z]+_(?:386|amd64|arm|arm64)\n`)
 	targets := here.FindAllString(string(config), -1)
 	if target := "      - " + runtime.GOOS + "_" + runtime.GOARCH + "\n"; !slices.Contains(targets, target) {
-		t.Fatalf("%q are built, and not %q", targets, target)
+		t.Fatalf("the targets are %q, want %q among them", targets, target)
 	}
 	one := strings.Replace(string(config), "dist: .cache/dist\n", "dist: "+dist+"\n", 1)
 	one = here.ReplaceAllString(one, "")
@@ -65,7 +65,7 @@ func TestRelease(t *testing.T) {
 	t.Setenv("GPG_FINGERPRINT", "release@example.com")
 	runCommand(t, "gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", os.Getenv("GPG_FINGERPRINT"))
 	t.Cleanup(func() { _ = exec.Command("gpgconf", "--kill", "all").Run() })
-	// It asks git for the place of the releases, which a clone need not have.
+	// goreleaser reads the remote from git, which a clone need not have.
 	t.Setenv("GIT_CONFIG_COUNT", "1")
 	t.Setenv("GIT_CONFIG_KEY_0", "remote.origin.url")
 	t.Setenv("GIT_CONFIG_VALUE_0", "https://"+module(t))
@@ -114,13 +114,13 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// module is the path of this one.
+// module returns the path of this module.
 func module(t *testing.T) string {
 	t.Helper()
 	return strings.TrimSpace(runCommand(t, "go", "list", "-m"))
 }
 
-// runCommand returns what a command prints.
+// runCommand returns the output of a command.
 func runCommand(t *testing.T, command ...string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput()
@@ -138,13 +138,13 @@ func TestUnknownCommandIsAnError(t *testing.T) {
 	}
 }
 
-// A guide that names a test as a proof names one that there is, and its subtests.
+// Every test and subtest that a guide names as evidence exists.
 func TestGuidesNameTestsThatExist(t *testing.T) {
 	guides, err := filepath.Glob("templates/guides/*.md.tmpl")
 	if err != nil || len(guides) == 0 {
 		t.Fatalf("%d guides, %v", len(guides), err)
 	}
-	// A subtest may leave out its test's name when that stands before it.
+	// A subtest can leave out its test's name if the name comes before it.
 	named := regexp.MustCompile("`(Test\\w*|…)(?:/([^`]+))?`")
 	for _, guide := range guides {
 		text, err := os.ReadFile(guide)
@@ -163,8 +163,7 @@ func TestGuidesNameTestsThatExist(t *testing.T) {
 	}
 }
 
-// hasTest reports whether a file of tests has the test, and its subtest if there is
-// to be one.
+// hasTest reports whether a test file has the test, and its subtest unless that is "".
 func hasTest(t *testing.T, test, subtest string) (found bool) {
 	t.Helper()
 	err := fs.WalkDir(os.DirFS("."), ".", func(path string, _ fs.DirEntry, err error) error {

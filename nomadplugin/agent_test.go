@@ -17,15 +17,15 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// soon is more than any single step of the real parts takes.
+// soon is longer than any single step of the real parts takes.
 const soon = 30 * time.Second
 
 // fast makes the agent evaluate twice a second.
 const fast = 500 * time.Millisecond
 
-// acted waits for a count and the action that led to it, which Nomad records after
-// the count.
-func acted(t *testing.T, cluster *nomadtest.Agent, p scaler.Policy, count int) (action *nomad.Action) {
+// awaitAction waits for a count and the action that led to it. Nomad records the action
+// after the count.
+func awaitAction(t *testing.T, cluster *nomadtest.Agent, p scaler.Policy, count int) (action *nomad.Action) {
 	t.Helper()
 	nomadtest.Eventually(t, soon, fmt.Sprintf("%s at %d", p.App.Job, count), func() bool {
 		status := cluster.Status(t, p)
@@ -35,7 +35,7 @@ func acted(t *testing.T, cluster *nomadtest.Agent, p scaler.Policy, count int) (
 	return action
 }
 
-// The subtests share one Nomad and one agent, and each has a job of its own.
+// The subtests share one Nomad and one agent. Each has its own job.
 func TestAgent(t *testing.T) {
 	cluster := nomadtest.Start(t)
 	gateway := startGateway(t)
@@ -44,19 +44,19 @@ func TestAgent(t *testing.T) {
 	t.Run("one action to the goal when the step allows it", func(t *testing.T) {
 		p := declare(t, cluster, "leap", scaler.Document{"scale_up_step": "0", "max_instances": "5"})
 		gateway.load(p, 500)
-		action := acted(t, cluster, p, 5)
+		action := awaitAction(t, cluster, p, 5)
 		if action.From != 1 || action.To != 5 || action.Rule != scaler.RuleUp {
 			t.Errorf("the action was %+v, want 1 to 5 by rule up", action)
 		}
 		if want := "500 requests a minute"; !strings.Contains(action.Reason, want) {
-			t.Errorf("the reason is %q, want %q in it", action.Reason, want)
+			t.Errorf("the reason is %q, want it to contain %q", action.Reason, want)
 		}
-		// The agent logs every decision with what it goes by.
+		// The agent logs every decision with its inputs.
 		for _, words := range []string{"load=500", "demand=5", "utilisation=5", "min=1", "max=5", "up_cooldown=", "down_cooldown=", "reason="} {
 			if !slices.ContainsFunc(strings.Split(agent.output(t), "\n"), func(line string) bool {
 				return strings.Contains(line, "job=leap") && strings.Contains(line, "rule=up") && strings.Contains(line, words)
 			}) {
-				t.Errorf("the log does not have the decision with %s", words)
+				t.Errorf("the log has no decision with %s", words)
 			}
 		}
 	})
@@ -65,10 +65,10 @@ func TestAgent(t *testing.T) {
 		const cooldown = 12 * time.Second
 		p := declare(t, cluster, "steps", scaler.Document{"scale_up_step": "1", "max_instances": "3", "scale_up_cooldown": cooldown.String()})
 		gateway.load(p, 500)
-		first := acted(t, cluster, p, 2).Time
+		first := awaitAction(t, cluster, p, 2).Time
 		agent.kill(t)
 		agent.start(t)
-		second := acted(t, cluster, p, 3)
+		second := awaitAction(t, cluster, p, 3)
 		if second.From != 2 || second.To != 3 {
 			t.Errorf("the second action was %+v, want 2 to 3", second)
 		}
@@ -95,7 +95,7 @@ func TestAgent(t *testing.T) {
 	})
 
 	t.Run("a wrong value is named in the log and changes nothing", func(t *testing.T) {
-		// Every key with a value that it cannot have, and a contradiction.
+		// Every key with an invalid value, and a contradiction.
 		wrong := map[string]string{"scale_down_threshold": "2"}
 		for _, key := range scaler.Keys() {
 			for _, value := range []string{"-1", "no such", ""} {
@@ -112,9 +112,8 @@ func TestAgent(t *testing.T) {
 			p := nomadtest.Policy(t, "wrong-"+strings.ReplaceAll(key, "_", "-"), scaler.Document{"max_instances": "5"})
 			block := jobspec.NewBlock(p)
 			block.EvaluationInterval = fast
-			job := nomadtest.Job(p)
-			job.TaskGroups[0].Scaling = block.Render()
-			strategyOf(job.TaskGroups[0].Scaling.Policy)[key] = value
+			job := nomadtest.JobWithBlock(block)
+			nomadtest.StrategyConfig(job.TaskGroups[0].Scaling)[key] = value
 			policies[key] = p
 			gateway.load(p, 500)
 			cluster.Register(t, job)
@@ -122,14 +121,14 @@ func TestAgent(t *testing.T) {
 		for key, value := range wrong {
 			want := fmt.Sprintf(`%s = "%s": must be `, key, value)
 			nomadtest.Eventually(t, soon, want+"… in the agent's log", func() bool {
-				// The log escapes quotes, but for an error of several lines.
+				// The log escapes quotes, except in an error of several lines.
 				return strings.Contains(strings.ReplaceAll(agent.output(t), `\"`, `"`), want)
 			})
 			if got := cluster.Status(t, policies[key]); got.Desired != 1 || got.History.LastAction != nil {
 				t.Errorf("%s: the count is %d after %+v, want 1 and no action", key, got.Desired, got.History.LastAction)
 			}
 		}
-		// Nor do they burden the rest of the test.
+		// Stop them, so that they do not slow down the rest of the test.
 		for _, p := range policies {
 			if _, _, err := cluster.API.Jobs().Deregister(p.App.Job, false, nil); err != nil {
 				t.Fatal(err)
@@ -148,7 +147,7 @@ func TestAgent(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if rule := acted(t, cluster, idle, 0).Rule; rule != scaler.RuleInactive {
+		if rule := awaitAction(t, cluster, idle, 0).Rule; rule != scaler.RuleInactive {
 			t.Errorf("the rule was %q, want %q", rule, scaler.RuleInactive)
 		}
 		if got := cluster.Status(t, busy).Desired; got != 1 {
@@ -158,26 +157,19 @@ func TestAgent(t *testing.T) {
 }
 
 // declare registers a job with a policy that is evaluated often.
-func declare(t *testing.T, cluster *nomadtest.Agent, name string, doc scaler.Document) scaler.Policy {
+func declare(t *testing.T, cluster *nomadtest.Agent, name string, doc scaler.Document, changes ...func(*jobspec.Block)) scaler.Policy {
 	t.Helper()
 	p := nomadtest.Policy(t, name, doc)
-	job := nomadtest.Job(p)
 	block := jobspec.NewBlock(p)
 	block.EvaluationInterval = fast
-	job.TaskGroups[0].Scaling = block.Render()
-	cluster.Register(t, job)
+	for _, change := range changes {
+		change(&block)
+	}
+	cluster.Register(t, nomadtest.JobWithBlock(block))
 	return p
 }
 
-// strategyOf is the document in a rendered block.
-func strategyOf(policy map[string]any) map[string]any {
-	body := func(blocks any, label string) map[string]any {
-		return blocks.([]any)[0].(map[string]any)[label].([]any)[0].(map[string]any)
-	}
-	return body(body(policy["check"], "load")["strategy"], jobspec.Driver)
-}
-
-// agent is the real autoscaler, with the plugins loaded from its plugin_dir.
+// agent is the real autoscaler. It loads the plugins from its plugin_dir.
 type agent struct {
 	binary, config, log string
 
@@ -258,7 +250,7 @@ func (a *agent) start(t testing.TB) {
 	a.cmd, a.ended = cmd, ended
 }
 
-// kill ends the agent at once. Its plugins notice that it is gone.
+// kill kills the agent. Its plugins notice that it is gone and exit.
 func (a *agent) kill(t *testing.T) {
 	t.Helper()
 	if err := a.signal(os.Kill); err != nil {
@@ -279,7 +271,7 @@ func (a *agent) pid() int {
 	return a.cmd.Process.Pid
 }
 
-// wait returns when the agent that runs now has ended.
+// wait waits until the agent that runs now has ended.
 func (a *agent) wait() {
 	a.mutex.Lock()
 	ended := a.ended
@@ -296,8 +288,7 @@ func (a *agent) output(t testing.TB) string {
 	return string(log)
 }
 
-// evaluations counts the agent's evaluations of a policy whose reason has the
-// words in it.
+// evaluations counts the agent's evaluations whose log line contains some words.
 func (a *agent) evaluations(t *testing.T, words string) int {
 	t.Helper()
 	n := 0

@@ -74,14 +74,14 @@ func TestQueryAlwaysReturnsAPoint(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(points) != 1 || !math.IsNaN(points[0].Value) {
-				t.Errorf("the points are %v, want one that is not a number", points)
+				t.Errorf("the points are %v, want one NaN", points)
 			}
 		})
 	}
 }
 
-// What is left out of an idle time changes no decision.
-func TestTimestampedTellsAllThatMatters(t *testing.T) {
+// The samples that are left out of an idle time change no decision.
+func TestThinnedMetricsDecideAlike(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 3, 0, time.UTC)
 	p := nomadtest.Policy(t, "web", scaler.Document{"min_instances": "0"})
 	rapid.Check(t, func(t *rapid.T) {
@@ -101,27 +101,28 @@ func TestTimestampedTellsAllThatMatters(t *testing.T) {
 		}
 		o.Series = s
 		whole := scaler.Decide(p, o)
-		o.Series = series(timestamped(s))
+		o.Series = samples(thinnedMetrics(s))
 		if thinned := scaler.Decide(p, o); whole.Rule != thinned.Rule || whole.Count != thinned.Count || whole.Active != thinned.Active {
-			t.Errorf("by %d samples %s to %d, by %d of them %s to %d", len(s), whole.Rule, whole.Count, len(o.Series), thinned.Rule, thinned.Count)
+			t.Errorf("%d samples lead to rule %s and count %d, %d of them to %s and %d",
+				len(s), whole.Rule, whole.Count, len(o.Series), thinned.Rule, thinned.Count)
 		}
 	})
 }
 
-func TestTimestampedIsShortForAnIdleApp(t *testing.T) {
+func TestThinnedMetricsAreFewForAnIdleApp(t *testing.T) {
 	var s load.Series
 	for at := time.Duration(0); at <= 11*time.Minute; at += load.GridStep {
 		s = append(s, scaler.Sample{Time: time.Unix(0, 0).Add(at)})
 	}
-	if n := len(timestamped(s)); n > 35 {
-		t.Errorf("%d of %d samples are told", n, len(s))
+	if n := len(thinnedMetrics(s)); n > 35 {
+		t.Errorf("%d of %d samples are kept, want 35 at most", n, len(s))
 	}
 	s[0].Value = 1
 	for i := range s {
 		s[i].Value++
 	}
-	if n := len(timestamped(s)); n != len(s) {
-		t.Errorf("%d of the %d samples of a load are told", n, len(s))
+	if n := len(thinnedMetrics(s)); n != len(s) {
+		t.Errorf("%d of %d samples of a load are kept, want all", n, len(s))
 	}
 }
 

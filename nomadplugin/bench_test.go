@@ -21,12 +21,10 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// peerVariable makes the test binary a strategy plugin of the autoscaler, one of
-// peers.
+// peerVariable names a peer. If it is set, the test binary serves that strategy plugin.
 const peerVariable = "NOMADPLUGIN_TEST_PEER"
 
-// peers are strategies to compare with: the agent's own and one that does
-// nothing, which is what the way through go-plugin costs.
+// peers are strategies to compare with. The no-op shows the cost of go-plugin alone.
 var peers = map[string]plugins.PluginFactory{
 	"threshold": threshold.PluginConfig.Factory,
 	"no-op":     func(hclog.Logger) any { return noop{} },
@@ -53,8 +51,8 @@ func (noop) Run(eval *sdk.ScalingCheckEvaluation, _ int64) (*sdk.ScalingCheckEva
 	return eval, nil
 }
 
-// The decision alone, beside the agent's own strategy on the same numbers: one
-// instance of the default policy, up at 90 requests a minute.
+// The decision alone, compared with the agent's own strategy on the same numbers: one
+// instance of the default policy, which scales up above 90 requests a minute.
 func BenchmarkDecide(b *testing.B) {
 	for _, c := range []struct {
 		name      string
@@ -94,8 +92,7 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-// A run the way the agent has it done, by a process of its own, on an app that
-// does not change.
+// A run in a plugin process, as the agent calls it, for an app that does not change.
 func BenchmarkRun(b *testing.B) {
 	cluster := nomadtest.Start(b)
 	p := nomadtest.Policy(b, "app", nil)
@@ -103,18 +100,18 @@ func BenchmarkRun(b *testing.B) {
 	metrics := constant(60)
 
 	run := func(b *testing.B, cmd *exec.Cmd, check *sdk.ScalingPolicyCheck) float64 {
-		between := startCounting(b, cluster.Address)
-		s := dispense(b, cmd, map[string]string{"nomad_address": between.URL})
+		proxy := startCountingProxy(b, cluster.Address)
+		s := dispense(b, cmd, map[string]string{"nomad_address": proxy.URL})
 		once := func() {
 			eval := &sdk.ScalingCheckEvaluation{Check: check, Metrics: timestamped(endingAt(metrics, time.Now()))}
 			if eval, err := s.Run(eval, 1); err != nil || eval.Action.Direction != sdk.ScaleDirectionNone {
 				b.Fatal(eval, err)
 			}
 		}
-		nomadtest.Eventually(b, time.Minute, "a run that asks Nomad for nothing", func() bool {
-			before := between.requests.Load()
+		nomadtest.Eventually(b, time.Minute, "a run without a request to Nomad", func() bool {
+			before := proxy.requests.Load()
 			once()
-			return between.requests.Load() == before
+			return proxy.requests.Load() == before
 		})
 		for b.Loop() {
 			once()
@@ -138,8 +135,7 @@ func BenchmarkRun(b *testing.B) {
 	})
 }
 
-// Every app of a large cluster decided once, each with a policy and a series of
-// its own.
+// One decision for every app of a large cluster, each with its own policy and series.
 func BenchmarkTenThousandApps(b *testing.B) {
 	const apps = 10_000
 	policies, observations := make([]scaler.Policy, apps), make([]scaler.Observation, apps)
@@ -189,8 +185,8 @@ var directions = map[scaler.Direction]sdk.ScaleDirection{
 	scaler.None: sdk.ScaleDirectionNone,
 }
 
-// thresholdCheck is the default policy's way up, as the agent's own strategy
-// has it for one instance.
+// thresholdCheck returns a check for the agent's own strategy that scales up one
+// instance like the default policy.
 func thresholdCheck() *sdk.ScalingPolicyCheck {
 	return &sdk.ScalingPolicyCheck{Name: "load", Strategy: &sdk.ScalingPolicyStrategy{
 		Name:   "threshold",
@@ -198,7 +194,7 @@ func thresholdCheck() *sdk.ScalingPolicyCheck {
 	}}
 }
 
-// constant is a load over the eleven minutes that the default policy looks at.
+// constant returns a constant load over the eleven minutes that the default policy reads.
 func constant(value float64) []scaler.Sample {
 	samples := make([]scaler.Sample, 11*time.Minute/load.GridStep+1)
 	for i := range samples {
@@ -222,10 +218,10 @@ func timestamped(samples []scaler.Sample) sdk.TimestampedMetrics {
 	return metrics
 }
 
-// perOp is what an operation took, in nanoseconds.
+// perOp returns the time of an operation in nanoseconds.
 func perOp(b *testing.B) float64 { return float64(b.Elapsed().Nanoseconds()) / float64(b.N) }
 
-// reportRatio compares with a benchmark of the same run, if there was one.
+// reportRatio compares with a benchmark of the same run, if it ran.
 func reportRatio(b *testing.B, unit string, ours, peer float64) {
 	if peer > 0 {
 		b.ReportMetric(ours/peer, unit)

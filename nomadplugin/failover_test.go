@@ -12,15 +12,15 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// What there are several of, one may be lost: cooldowns hold, a load that is only
-// known in part moves nothing, and scaling goes on.
+// Of several agents, gateways or servers, one can fail: cooldowns stay in force, a load
+// that is only partly known changes no count, and scaling goes on.
 func TestFailover(t *testing.T) {
 	cluster := nomadtest.StartServers(t, 3)
 
 	t.Run("one of two agents is lost in a cooldown", func(t *testing.T) {
 		gateway := startGateway(t)
-		// Nomad allows no shorter ttl. A lock that has expired is free again after
-		// its delay, and the standby asks for it every 11 seconds.
+		// Nomad allows no shorter TTL. A lock that has expired is free again after its
+		// delay, and the standby tries to take it every 11 seconds.
 		const shared = `
 high_availability {
   enabled    = true
@@ -29,8 +29,8 @@ high_availability {
   lock_delay = "1s"
 }
 `
-		const takesOver = 10*time.Second + time.Second + 11*time.Second
-		const cooldown = takesOver + 15*time.Second
+		const takeover = 10*time.Second + time.Second + 11*time.Second
+		const cooldown = takeover + 15*time.Second
 		p := declare(t, cluster.Agent, "pair", scaler.Document{"max_instances": "3", "scale_up_cooldown": cooldown.String()})
 		active := startAgent(t, cluster.Agent, gateway, shared)
 		nomadtest.Eventually(t, soon, "the first agent to be active", func() bool { return active.evaluations(t, "") > 0 })
@@ -38,15 +38,15 @@ high_availability {
 		nomadtest.Eventually(t, soon, "the second agent to run", func() bool { return strings.Contains(standby.output(t), "running in HA mode") })
 
 		gateway.load(p, 500)
-		first := steps(t, cluster.Agent, p, soon, 2)
+		first := awaitStep(t, cluster.Agent, p, soon, 2)
 		evaluations := active.evaluations(t, "")
 		nomadtest.Eventually(t, soon, "evaluations by the active agent", func() bool { return active.evaluations(t, "") >= evaluations+3 })
 		if got := standby.evaluations(t, ""); got > 0 {
-			t.Errorf("the standby has evaluated %d times beside the active agent", got)
+			t.Errorf("the standby has evaluated %d times while the other agent is active, want never", got)
 		}
 		active.kill(t)
 		nomadtest.Eventually(t, cooldown, "the standby to take over", func() bool { return standby.evaluations(t, "scale_up_cooldown has") > 0 })
-		if second := steps(t, cluster.Agent, p, 2*cooldown, 3); second.Sub(first) < cooldown {
+		if second := awaitStep(t, cluster.Agent, p, 2*cooldown, 3); second.Sub(first) < cooldown {
 			t.Errorf("the second step came %s after the first, within the cooldown of %s", second.Sub(first), cooldown)
 		}
 	})
@@ -62,9 +62,9 @@ high_availability {
 		lost.load(p, 180)
 		nomadtest.Eventually(t, soon, "growth to the sum of both loads", func() bool { return desired(t, cluster.Agent, p) == 4 })
 
-		// holds demands that the count stays when the load of one gateway alone
-		// would call for fewer.
-		holds := func() {
+		// loseOne stops a gateway and checks that the count stays, although the load of
+		// the other gateway alone would need fewer instances.
+		loseOne := func() {
 			t.Helper()
 			lost.stop()
 			held := agent.evaluations(t, "the load is not known")
@@ -74,12 +74,12 @@ high_availability {
 				t.Errorf("%d instances are desired with one gateway lost, want 4", got)
 			}
 		}
-		holds()
+		loseOne()
 		lost.load(p, 350)
 		lost.start(t)
 		nomadtest.Eventually(t, soon, "evaluations of both loads again", func() bool { return agent.evaluations(t, "360 requests a minute") > 2 })
 
-		holds()
+		loseOne()
 		config, err := os.ReadFile(agent.config)
 		if err != nil {
 			t.Fatal(err)
@@ -90,7 +90,7 @@ high_availability {
 		if err := agent.signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
-		nomadtest.Eventually(t, soon, "one instance, by the load of the gateway that is left", func() bool { return desired(t, cluster.Agent, p) == 1 })
+		nomadtest.Eventually(t, soon, "one instance, by the load of the remaining gateway", func() bool { return desired(t, cluster.Agent, p) == 1 })
 	})
 
 	t.Run("the leader of three servers is lost in a cooldown", func(t *testing.T) {
@@ -100,20 +100,20 @@ high_availability {
 		const cooldown = 20 * time.Second
 		p := declare(t, cluster.Agent, "led", scaler.Document{"max_instances": "3", "scale_up_cooldown": cooldown.String()})
 		gateway.load(p, 500)
-		first := steps(t, cluster.Agent, p, soon, 2)
+		first := awaitStep(t, cluster.Agent, p, soon, 2)
 		cluster.KillLeader(t)
 		if took := time.Since(first); took >= cooldown {
 			t.Errorf("the next leader took %s, longer than the cooldown of %s", took, cooldown)
 		}
-		if second := steps(t, cluster.Agent, p, again, 3); second.Sub(first) < cooldown {
+		if second := awaitStep(t, cluster.Agent, p, recovery, 3); second.Sub(first) < cooldown {
 			t.Errorf("the second step came %s after the first, within the cooldown of %s", second.Sub(first), cooldown)
 		}
 	})
 }
 
-// steps waits for the scaling event of one step up to a count, and returns when
-// that was.
-func steps(t *testing.T, cluster *nomadtest.Agent, p scaler.Policy, limit time.Duration, to int) (at time.Time) {
+// awaitStep waits for the scaling event of one step up to a count, and returns its
+// time.
+func awaitStep(t *testing.T, cluster *nomadtest.Agent, p scaler.Policy, limit time.Duration, to int) (at time.Time) {
 	t.Helper()
 	nomadtest.Eventually(t, limit, fmt.Sprintf("a step to %d", to), func() bool {
 		status, err := cluster.Client.Status(t.Context(), p.App)

@@ -19,36 +19,37 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// again is how long scaling may take to go on after a fault: the agent may have
-// to be ended by the watchdog and started anew.
-const again = 90 * time.Second
+// recovery is how long scaling may take to go on after a fault. The watchdog may have
+// to end the agent, and the supervisor to restart it.
+const recovery = 90 * time.Second
 
 // A fault changes no count while it lasts, and scaling goes on afterwards.
 func TestFaults(t *testing.T) {
 	cluster := nomadtest.Start(t, nomadtest.Options{Durable: true})
 	gateway := startGateway(t)
-	between := startFaulty(t, cluster.Address)
-	agent := startAgent(t, &nomadtest.Agent{Address: between.URL}, gateway)
+	proxy := startFaultyProxy(t, cluster.Address)
+	agent := startAgent(t, &nomadtest.Agent{Address: proxy.URL}, gateway)
 	agent.supervise(t)
 
-	// grown is an app at two instances, whose load would call for more if it rose.
+	// grown declares an app and waits until it has two instances. More load would need
+	// more instances.
 	grown := func(t *testing.T, name string) scaler.Policy {
 		t.Helper()
 		p := declare(t, cluster, name, scaler.Document{
 			"max_instances": "5", "scale_up_step": "0", "scale_up_cooldown": "0s", "scale_down_cooldown": "0s", "scale_down_step": "0",
 		})
 		gateway.load(p, 150)
-		nomadtest.Eventually(t, again, "growth before the fault", func() bool { return desired(t, cluster, p) == 2 })
+		nomadtest.Eventually(t, recovery, "growth before the fault", func() bool { return desired(t, cluster, p) == 2 })
 		return p
 	}
-	// goesOn demands that the count has stayed and that the app grows again.
+	// goesOn checks that the count has stayed and that the app grows again.
 	goesOn := func(t *testing.T, p scaler.Policy) {
 		t.Helper()
 		if got := desired(t, cluster, p); got != 2 {
 			t.Errorf("%d instances are desired after the fault, want 2", got)
 		}
 		gateway.load(p, 400)
-		nomadtest.Eventually(t, again, "growth after the fault", func() bool { return desired(t, cluster, p) == 5 })
+		nomadtest.Eventually(t, recovery, "growth after the fault", func() bool { return desired(t, cluster, p) == 5 })
 	}
 
 	t.Run("SIGHUP", func(t *testing.T) {
@@ -78,10 +79,10 @@ func TestFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := grown(t, "proxy-"+strings.ReplaceAll(strings.ToLower(name), " ", "-"))
 			gateway.load(p, 0)
-			between.fail(fault)
-			nomadtest.Eventually(t, again, "requests that meet the fault", func() bool { return between.failed.Load() >= 5 })
+			proxy.fail(fault)
+			nomadtest.Eventually(t, recovery, "requests that meet the fault", func() bool { return proxy.failed.Load() >= 5 })
 			gateway.load(p, 150)
-			between.fail(nil)
+			proxy.fail(nil)
 			goesOn(t, p)
 		})
 	}
@@ -89,7 +90,7 @@ func TestFaults(t *testing.T) {
 	t.Run("Nomad is restarted", func(t *testing.T) {
 		p := grown(t, "restart")
 		cluster.Kill()
-		ctx, cancel := context.WithTimeout(t.Context(), again)
+		ctx, cancel := context.WithTimeout(t.Context(), recovery)
 		defer cancel()
 		if err := cluster.Restart(ctx); err != nil {
 			t.Fatal(err)
@@ -118,8 +119,8 @@ func TestFaults(t *testing.T) {
 		errors, ends := agent.evaluationErrors(t), agent.endsOfEvaluation(t)
 		agent.killPlugins(t)
 		gateway.load(p, 0)
-		// An evaluation that was under way makes the agent give up all of them.
-		nomadtest.Eventually(t, again, "evaluations that fail", func() bool {
+		// An evaluation in progress can make the agent end all evaluations.
+		nomadtest.Eventually(t, recovery, "evaluations that fail", func() bool {
 			return agent.evaluationErrors(t) >= errors+3 || agent.endsOfEvaluation(t) > ends
 		})
 		gateway.load(p, 150)
@@ -130,7 +131,7 @@ func TestFaults(t *testing.T) {
 	})
 }
 
-// desired is the count, as soon as Nomad tells it.
+// desired returns the count as soon as Nomad answers.
 func desired(t *testing.T, cluster *nomadtest.Agent, p scaler.Policy) int {
 	t.Helper()
 	var n int
@@ -142,15 +143,15 @@ func desired(t *testing.T, cluster *nomadtest.Agent, p scaler.Policy) int {
 	return n
 }
 
-// faulty stands between the agent and Nomad, for the faults that a real one does
-// not show on demand.
-type faulty struct {
+// faultyProxy forwards to Nomad, or injects a fault that a real Nomad does not show on
+// demand.
+type faultyProxy struct {
 	*httptest.Server
 	fault  atomic.Pointer[http.HandlerFunc]
 	failed atomic.Int64
 }
 
-func startFaulty(t *testing.T, address string) *faulty {
+func startFaultyProxy(t *testing.T, address string) *faultyProxy {
 	target, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +160,7 @@ func startFaulty(t *testing.T, address string) *faulty {
 		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
-	f := new(faulty)
+	f := new(faultyProxy)
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if fault := f.fault.Load(); fault != nil {
 			f.failed.Add(1)
@@ -175,9 +176,9 @@ func startFaulty(t *testing.T, address string) *faulty {
 	return f
 }
 
-// fail makes every request meet the fault; nil ends it. Queries that wait are
-// broken off, so that they meet it too.
-func (f *faulty) fail(fault http.HandlerFunc) {
+// fail makes every request meet the fault; nil ends it. It closes connections, so that
+// blocking queries meet the fault too.
+func (f *faultyProxy) fail(fault http.HandlerFunc) {
 	f.failed.Store(0)
 	if fault == nil {
 		f.fault.Store(nil)
@@ -187,7 +188,7 @@ func (f *faulty) fail(fault http.HandlerFunc) {
 	f.CloseClientConnections()
 }
 
-// supervise starts the agent anew whenever it ends, as Nomad does with a job.
+// supervise restarts the agent whenever it ends, as Nomad does with a job.
 func (a *agent) supervise(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -208,7 +209,7 @@ func (a *agent) supervise(t *testing.T) {
 	})
 }
 
-// killPlugins ends the plugins' processes at once.
+// killPlugins kills the plugins' processes.
 func (a *agent) killPlugins(t *testing.T) {
 	t.Helper()
 	out, err := exec.Command("pgrep", "-P", strconv.Itoa(a.pid())).Output()

@@ -14,8 +14,8 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/load"
 )
 
-// loadServer speaks for a gateway about loads that a test sets, since real
-// requests cannot be had at an exact rate.
+// loadServer answers like a gateway with loads that a test sets, because real requests
+// cannot be sent at an exact rate.
 type loadServer struct {
 	address string
 	server  *http.Server
@@ -31,7 +31,7 @@ func startGateway(t testing.TB) *loadServer {
 	return s
 }
 
-// start listens, on the same address as before.
+// start listens, and after a stop on the same address as before.
 func (s *loadServer) start(t testing.TB) {
 	t.Helper()
 	listener, err := net.Listen("tcp", s.address)
@@ -49,7 +49,7 @@ func (s *loadServer) start(t testing.TB) {
 
 func (s *loadServer) stop() { _ = s.server.Close() }
 
-// load sets the load of an app, as if it had always been that.
+// load sets the load of an app for all times, past ones included.
 func (s *loadServer) load(p scaler.Policy, value float64) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -59,7 +59,7 @@ func (s *loadServer) load(p scaler.Policy, value float64) {
 func (s *loadServer) serve(w http.ResponseWriter, r *http.Request) {
 	window, err := time.ParseDuration(r.FormValue("window"))
 	if err != nil || r.URL.Path != "/v1/load" || r.FormValue("app") != "" {
-		http.Error(w, "not a question of the apm", http.StatusBadRequest)
+		http.Error(w, "not a request of the apm", http.StatusBadRequest)
 		return
 	}
 	now := time.Now()

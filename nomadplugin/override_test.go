@@ -8,7 +8,6 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
@@ -18,44 +17,34 @@ func TestOverride(t *testing.T) {
 	gateway := startGateway(t)
 	agent := startAgent(t, cluster, gateway)
 
-	// declareWide is an app of at most two instances, in a block to eight.
+	// declareWide declares an app with at most two instances, in a block with at most eight.
 	declareWide := func(name string) scaler.Policy {
-		p := nomadtest.Policy(t, name, scaler.Document{"max_instances": "2", "scale_up_step": "0", "scale_up_cooldown": "0s"})
-		block := jobspec.NewBlock(p)
-		block.Max, block.EvaluationInterval = 8, fast
-		job := nomadtest.Job(p)
-		job.TaskGroups[0].Scaling = block.Render()
-		cluster.Register(t, job)
-		return p
+		doc := scaler.Document{"max_instances": "2", "scale_up_step": "0", "scale_up_cooldown": "0s"}
+		return declare(t, cluster, name, doc, func(b *jobspec.Block) { b.Max = 8 })
 	}
 	set := func(p scaler.Policy, o scaler.Override, lasts time.Duration) {
 		t.Helper()
 		o.ExpiresAt = time.Now().Add(lasts)
-		before, _ := cluster.Client.Override(t.Context(), p.App) // none is index 0
+		before, _ := cluster.Client.Override(t.Context(), p.App) // without an override, the index is 0
 		if _, err := cluster.Client.SetOverride(t.Context(), p.App, &o, before.ModifyIndex, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	reaches := func(p scaler.Policy, count int) *nomad.Action {
-		t.Helper()
-		return acted(t, cluster, p, count)
-	}
-
 	t.Run("is applied at the next decision and ends by itself", func(t *testing.T) {
 		p := declareWide("raised")
 		gateway.load(p, 500)
-		reaches(p, 2)
+		awaitAction(t, cluster, p, 2)
 		version := jobVersion(t, cluster, p)
 		set(p, scaler.Override{MaxInstances: new(6)}, time.Hour)
-		action := reaches(p, 6)
+		action := awaitAction(t, cluster, p, 6)
 		if action.Rule != scaler.RuleUp || !strings.Contains(action.Reason, "max 6 by an override until") {
 			t.Errorf("the action was %+v, want one by rule up that names the override", action)
 		}
 		if got := jobVersion(t, cluster, p); got != version+1 {
-			t.Errorf("the job is at version %d after %d, want one more, for the count", got, version)
+			t.Errorf("the job is at version %d after %d, want one more because of the count", got, version)
 		}
 		set(p, scaler.Override{MaxInstances: new(6)}, 2*time.Second)
-		action = reaches(p, 2)
+		action = awaitAction(t, cluster, p, 2)
 		if action.From != 6 || action.Rule != scaler.RuleAboveMax {
 			t.Errorf("the action was %+v, want 6 to 2 by rule above_max", action)
 		}
@@ -76,7 +65,7 @@ func TestOverride(t *testing.T) {
 		gateway.load(p, 10)
 		nomadtest.Eventually(t, soon, "a running instance", func() bool { return cluster.Status(t, p).Running == 1 })
 		set(p, scaler.Override{Hold: true, Reason: "a look at it"}, time.Hour)
-		nomadtest.Eventually(t, soon, "that it is held", func() bool { return agent.evaluations(t, "held by an override until") > 0 })
+		nomadtest.Eventually(t, soon, "an evaluation that is held", func() bool { return agent.evaluations(t, "held by an override until") > 0 })
 		gateway.load(p, 500)
 		held := agent.evaluations(t, ": a look at it")
 		nomadtest.Eventually(t, soon, "evaluations that hold", func() bool { return agent.evaluations(t, ": a look at it") >= held+3 })
@@ -90,7 +79,7 @@ func TestOverride(t *testing.T) {
 		if err := cluster.Client.ClearOverride(t.Context(), p.App, o.ModifyIndex); err != nil {
 			t.Fatal(err)
 		}
-		reaches(p, 2)
+		awaitAction(t, cluster, p, 2)
 	})
 
 	t.Run("is ignored loudly when it is malformed", func(t *testing.T) {
@@ -105,7 +94,7 @@ func TestOverride(t *testing.T) {
 		const words = `max = \"8\": must be removed: there is no such key`
 		nomadtest.Eventually(t, soon, "the error in the log", func() bool { return strings.Contains(agent.output(t), words) })
 		gateway.load(p, 500)
-		reaches(p, 2)
+		awaitAction(t, cluster, p, 2)
 		if n := strings.Count(agent.output(t), words); n != 1 {
 			t.Errorf("the error was logged %d times, want once", n)
 		}

@@ -19,41 +19,41 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// logged is a log that a test reads while it is written.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
+// logBuffer is a log that a test can read while it is written.
+type logBuffer struct {
+	mutex sync.Mutex
+	text  bytes.Buffer
 }
 
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
 	return l.text.Write(p)
 }
 
-func (l *logged) count(words string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (l *logBuffer) count(words string) int {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
 	return strings.Count(l.text.String(), words)
 }
 
-func newStrategy(t *testing.T, config map[string]string) (*Strategy, *logged) {
+func newStrategy(t *testing.T, config map[string]string) (*Strategy, *logBuffer) {
 	t.Helper()
-	log := new(logged)
+	log := new(logBuffer)
 	s := NewStrategy(hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Debug}))
-	t.Cleanup(s.watch.end)
+	t.Cleanup(s.watches.stop)
 	if err := s.SetConfig(config); err != nil {
 		t.Fatal(err)
 	}
 	return s, log
 }
 
-// evaluate runs the strategy on a load of 170 requests a minute.
-func evaluate(t *testing.T, s *Strategy, p scaler.Policy) *sdk.ScalingAction {
+// evaluate runs the strategy on a load in requests a minute.
+func evaluate(t *testing.T, s *Strategy, p scaler.Policy, load float64) *sdk.ScalingAction {
 	t.Helper()
 	eval := &sdk.ScalingCheckEvaluation{
 		Check:   &sdk.ScalingPolicyCheck{Name: "load", Strategy: &sdk.ScalingPolicyStrategy{Name: "nomadscale", Config: p.Document()}},
-		Metrics: sdk.TimestampedMetrics{{Timestamp: time.Now(), Value: 170}},
+		Metrics: sdk.TimestampedMetrics{{Timestamp: time.Now(), Value: load}},
 	}
 	eval, err := s.Run(eval, 1)
 	if err != nil {
@@ -62,8 +62,7 @@ func evaluate(t *testing.T, s *Strategy, p scaler.Policy) *sdk.ScalingAction {
 	return eval.Action
 }
 
-// fakeNomad knows one app at 1 instance. What it answers for overrides is the
-// test's.
+// fakeNomad knows one app with 1 instance. The test answers the requests for overrides.
 func fakeNomad(t *testing.T, overrides http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -84,7 +83,7 @@ func fakeNomad(t *testing.T, overrides http.HandlerFunc) *httptest.Server {
 	return server
 }
 
-func TestRunHoldsUntilItIsKnownWhichOverridesThereAre(t *testing.T) {
+func TestRunHoldsUntilOverridesAreKnown(t *testing.T) {
 	var broken atomic.Bool
 	server := fakeNomad(t, func(w http.ResponseWriter, r *http.Request) {
 		if broken.Load() {
@@ -95,33 +94,32 @@ func TestRunHoldsUntilItIsKnownWhichOverridesThereAre(t *testing.T) {
 	})
 	s, _ := newStrategy(t, map[string]string{"nomad_address": server.URL})
 	p := nomadtest.Policy(t, "web", nil)
-	action := evaluate(t, s, p)
+	action := evaluate(t, s, p, 170)
 	if action.Direction != sdk.ScaleDirectionNone || !strings.Contains(action.Reason, "waiting for the overrides") {
-		t.Errorf("the action is %+v, want none that waits for the overrides", action)
+		t.Errorf("the action is %+v, want none, because it waits for the overrides", action)
 	}
 
 	broken.Store(true)
 	s, log := newStrategy(t, map[string]string{"nomad_address": server.URL})
 	nomadtest.Eventually(t, 30*time.Second, "an action up although overrides cannot be read", func() bool {
-		action := evaluate(t, s, p)
+		action := evaluate(t, s, p, 170)
 		return action.Direction == sdk.ScaleDirectionUp && action.Count == 2
 	})
 	if n := log.count("no key to decrypt with"); n != 1 {
-		t.Errorf("why was logged %d times, want once", n)
+		t.Errorf("the reason was logged %d times, want once", n)
 	}
 }
 
-func TestSetConfigReplacesTheWatchAndWaitsForNothing(t *testing.T) {
-	var asking atomic.Int32
-	var asked atomic.Int32
+func TestSetConfigReplacesTheWatchAndDoesNotWait(t *testing.T) {
+	var open, opened atomic.Int32
 	server := fakeNomad(t, func(_ http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
-		asking.Add(1)
-		defer asking.Add(-1)
+		opened.Add(1)
+		open.Add(1)
+		defer open.Add(-1)
 		<-r.Context().Done()
 	})
 	s, _ := newStrategy(t, map[string]string{"nomad_address": server.URL})
-	nomadtest.Eventually(t, 10*time.Second, "the first watch", func() bool { return asking.Load() == 1 })
+	nomadtest.Eventually(t, 10*time.Second, "the first watch", func() bool { return open.Load() == 1 })
 	for n := int32(2); n <= 4; n++ {
 		begin := time.Now()
 		if err := s.SetConfig(map[string]string{"nomad_address": server.URL}); err != nil {
@@ -130,13 +128,13 @@ func TestSetConfigReplacesTheWatchAndWaitsForNothing(t *testing.T) {
 		if took := time.Since(begin); took > time.Second {
 			t.Errorf("SetConfig took %s", took)
 		}
-		nomadtest.Eventually(t, 10*time.Second, "one watch in the place of the other", func() bool { return asked.Load() == n && asking.Load() == 1 })
+		nomadtest.Eventually(t, 10*time.Second, "one watch that replaces the other", func() bool { return opened.Load() == n && open.Load() == 1 })
 	}
-	s.watch.end()
-	nomadtest.Eventually(t, 10*time.Second, "no watch", func() bool { return asking.Load() == 0 })
+	s.watches.stop()
+	nomadtest.Eventually(t, 10*time.Second, "no watch", func() bool { return open.Load() == 0 })
 }
 
-func TestATokenThatMayNotReadOverridesDecides(t *testing.T) {
+func TestRunDecidesWithATokenThatCannotReadOverrides(t *testing.T) {
 	cluster := nomadtest.Start(t, nomadtest.Options{ACL: true})
 	p := nomadtest.Policy(t, "web", nil)
 	cluster.Register(t, nomadtest.Job(p))
@@ -150,12 +148,12 @@ func TestATokenThatMayNotReadOverridesDecides(t *testing.T) {
 	}
 	s, log := newStrategy(t, map[string]string{"nomad_address": cluster.Address, "nomad_token": token.SecretID})
 	for range 3 {
-		if action := evaluate(t, s, p); action.Direction != sdk.ScaleDirectionUp || action.Count != 2 {
+		if action := evaluate(t, s, p, 170); action.Direction != sdk.ScaleDirectionUp || action.Count != 2 {
 			t.Errorf("the action is %+v, want up to 2", action)
 		}
 	}
 	if n := log.count("needs the capabilities list and read on the variables nomadscale/overrides/* in namespace default"); n != 1 {
-		t.Errorf("what the token lacks was logged %d times, want once", n)
+		t.Errorf("the missing capability was logged %d times, want once", n)
 	}
 	if log.count(token.SecretID) > 0 {
 		t.Error("the token is in the log")

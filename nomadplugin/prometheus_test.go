@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -17,16 +15,16 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// A series that Prometheus has only begun to collect says nothing of the minute
-// before, so nothing shrinks for a minute.
-const watched = 90 * time.Second
+// shrinkTime is enough to scale down on a new series. The last minute must be known, so
+// nothing scales down in a series' first minute.
+const shrinkTime = 90 * time.Second
 
-// The real Prometheus scrapes a user's own metric, and a real gateway.
+// The real Prometheus scrapes a user's own metric and a real gateway.
 func TestPrometheus(t *testing.T) {
 	cluster := nomadtest.Start(t)
 	loads := startGateway(t)
 	queue, fleeting := startQueue(t), startQueue(t)
-	gateway, admin := startRealGateway(t, cluster)
+	gateway, admin := cluster.StartGateway(t, nomadtest.Binary(t, t.TempDir()))
 	prometheus := startPrometheus(t, queue.address, admin, fleeting.address)
 	startAgent(t, cluster, loads, fmt.Sprintf(`
 apm "prometheus" {
@@ -37,8 +35,9 @@ apm "prometheus" {
 }
 `, "http://"+prometheus))
 
-	// custom is a policy on the length of a queue, ten to an instance.
+	// custom returns a policy on the length of a queue, with ten for each instance.
 	custom := func(t *testing.T, job string) (scaler.Policy, jobspec.Block) {
+		t.Helper()
 		p := nomadtest.Policy(t, job, scaler.Document{
 			"metric": "custom", "target_per_instance": "10", "max_instances": "6",
 			"scale_up_step": "0", "scale_down_step": "0", "scale_up_cooldown": "0s", "scale_down_cooldown": "0s",
@@ -53,27 +52,22 @@ apm "prometheus" {
 		t.Parallel()
 		p, block := custom(t, "worker")
 		queue.set("worker", 45)
-		job := nomadtest.Job(p)
-		job.TaskGroups[0].Scaling = block.Render()
-		cluster.Register(t, job)
+		cluster.Register(t, nomadtest.JobWithBlock(block))
 		nomadtest.Eventually(t, soon, "five instances for 45 in the queue", func() bool { return cluster.Status(t, p).Desired == 5 })
 		queue.set("worker", 5)
-		nomadtest.Eventually(t, watched, "one instance for 5 in the queue", func() bool { return cluster.Status(t, p).Desired == 1 })
+		nomadtest.Eventually(t, shrinkTime, "one instance for 5 in the queue", func() bool { return cluster.Status(t, p).Desired == 1 })
 	})
 
 	t.Run("a series that is empty holds the count", func(t *testing.T) {
 		t.Parallel()
 		p, block := custom(t, "nothing")
 		block.Query = "no_such_metric"
-		job := nomadtest.Job(p)
-		job.TaskGroups[0].Scaling = block.Render()
+		job := nomadtest.JobWithBlock(block)
 		*job.TaskGroups[0].Count = 3
 		cluster.Register(t, job)
-		other, otherBlock := custom(t, "beside")
-		queue.set("beside", 25)
-		beside := nomadtest.Job(other)
-		beside.TaskGroups[0].Scaling = otherBlock.Render()
-		cluster.Register(t, beside)
+		other, otherBlock := custom(t, "other")
+		queue.set("other", 25)
+		cluster.Register(t, nomadtest.JobWithBlock(otherBlock))
 		nomadtest.Eventually(t, soon, "another app growing", func() bool { return cluster.Status(t, other).Desired == 3 })
 		if got := cluster.Status(t, p).Desired; got != 3 {
 			t.Errorf("%d instances are desired without any data, want 3", got)
@@ -90,15 +84,13 @@ apm "prometheus" {
 		} {
 			p, block := custom(t, name)
 			block.Query = fmt.Sprintf("sum(queue_length{app=%q})", name) + remedy
-			job := nomadtest.Job(p)
-			job.TaskGroups[0].Scaling = block.Render()
-			cluster.Register(t, job)
+			cluster.Register(t, nomadtest.JobWithBlock(block))
 			policies[name] = p
 			fleeting.set(name, 25)
 		}
 		reaches := func(name string, count int) {
 			t.Helper()
-			nomadtest.Eventually(t, watched, fmt.Sprintf("%s at %d", name, count), func() bool { return cluster.Status(t, policies[name]).Desired == count })
+			nomadtest.Eventually(t, shrinkTime, fmt.Sprintf("%s at %d", name, count), func() bool { return cluster.Status(t, policies[name]).Desired == count })
 		}
 		for name := range policies {
 			reaches(name, 3)
@@ -116,7 +108,7 @@ apm "prometheus" {
 		}
 		reaches("vector", 1)
 		gone := time.Now()
-		nomadtest.Eventually(t, watched, "samples too old to go by", func() bool { return time.Since(gone) > scaler.MaxGap+10*time.Second })
+		nomadtest.Eventually(t, shrinkTime, "samples that are too old to use", func() bool { return time.Since(gone) > scaler.MaxGap+10*time.Second })
 		for name := range policies {
 			want := map[string]int{"bare": 3, "vector": 1, "guarded": 3}[name]
 			if got := cluster.Status(t, policies[name]).Desired; got != want {
@@ -128,7 +120,7 @@ apm "prometheus" {
 	t.Run("a window of more than three hours is refused", func(t *testing.T) {
 		for window, refused := range map[time.Duration]bool{3 * time.Hour: false, 4 * time.Hour: true} {
 			now := time.Now()
-			// The agent asks for a value a second.
+			// The agent asks for one value a second.
 			err := nomadtest.Get(t.Context(), fmt.Sprintf("http://%s/api/v1/query_range?query=up&step=1&start=%d&end=%d", prometheus, now.Add(-window).Unix(), now.Unix()), nil)
 			if (err != nil) != refused {
 				t.Errorf("a window of %s is answered with error %v, want one: %t", window, err, refused)
@@ -138,16 +130,13 @@ apm "prometheus" {
 
 	t.Run("the gateway's own metrics", func(t *testing.T) {
 		t.Parallel()
-		p := nomadtest.Policy(t, "scraped", scaler.Document{"min_instances": "1", "max_instances": "3", "scale_up_step": "0", "scale_up_cooldown": "0s", "target_requests_per_instance": "10"})
-		block := jobspec.NewBlock(p)
-		block.EvaluationInterval = fast
-		block.Source = "prometheus"
-		block.Query = fmt.Sprintf("sum(nomadscale_load{app=%q})", p.App.String())
-		job := nomadtest.Job(p)
-		job.TaskGroups[0].Scaling = block.Render()
-		cluster.Register(t, job)
+		p := declare(t, cluster, "scraped", scaler.Document{
+			"min_instances": "1", "max_instances": "3", "scale_up_step": "0", "scale_up_cooldown": "0s", "target_requests_per_instance": "10",
+		}, func(b *jobspec.Block) {
+			b.Source, b.Query = "prometheus", fmt.Sprintf("sum(nomadscale_load{app=%q})", b.Policy.App.String())
+		})
 		nomadtest.Eventually(t, soon, "the app in Prometheus, growing", func() bool {
-			// The app does not listen, so its requests wait; they are load.
+			// The app does not listen, so its requests wait. They count as load.
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
 			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+gateway+"/apps/"+p.App.String()+"/", nil)
@@ -168,29 +157,27 @@ apm "prometheus" {
 		})
 		block := jobspec.NewBlock(p)
 		block.EvaluationInterval = fast
-		rendered := block.Render()
-		q, queued := custom(t, "both")
-		queued.Policy = q
+		job := nomadtest.JobWithBlock(block)
+		_, queued := custom(t, "both")
 		queued.Policy.MaxInstances = 5
 		check := queued.Render().Policy["check"].([]any)[0].(map[string]any)["load"]
-		rendered.Policy["check"] = append(rendered.Policy["check"].([]any), map[string]any{"queue": check})
-		job := nomadtest.Job(p)
-		job.TaskGroups[0].Scaling = rendered
+		scaling := job.TaskGroups[0].Scaling.Policy
+		scaling["check"] = append(scaling["check"].([]any), map[string]any{"queue": check})
 		queue.set("both", 20)
 		loads.load(p, 500)
 		cluster.Register(t, job)
-		nomadtest.Eventually(t, soon, "the maximum, for which only one check asks", func() bool { return cluster.Status(t, p).Desired == 5 })
+		nomadtest.Eventually(t, soon, "the maximum, which only one check needs", func() bool { return cluster.Status(t, p).Desired == 5 })
 		loads.load(p, 0)
-		nomadtest.Eventually(t, watched, "a queue that was watched for a minute", func() bool { return queue.watched("both") > 70*time.Second })
+		nomadtest.Eventually(t, shrinkTime, "a queue that is known for a minute", func() bool { return queue.age("both") > 70*time.Second })
 		if got := cluster.Status(t, p).Desired; got != 5 {
 			t.Errorf("%d instances are desired when only one check agrees, want 5", got)
 		}
 		queue.set("both", 0)
-		nomadtest.Eventually(t, soon, "one instance, to which both agree", func() bool { return cluster.Status(t, p).Desired == 1 })
+		nomadtest.Eventually(t, soon, "one instance, to which both checks agree", func() bool { return cluster.Status(t, p).Desired == 1 })
 	})
 }
 
-// queueServer exposes the length of queues as a user's own exporter would.
+// queueServer exposes the lengths of queues like a user's own exporter.
 type queueServer struct {
 	address string
 	server  *http.Server
@@ -240,35 +227,19 @@ func (q *queueServer) remove(apps ...string) {
 	}
 }
 
-// watched is how long there has been a length of an app's queue.
-func (q *queueServer) watched(app string) time.Duration {
+// age returns how long ago an app's queue got its first length.
+func (q *queueServer) age(app string) time.Duration {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
 	return time.Since(q.since[app])
 }
 
-// startPrometheus runs the real Prometheus, which scrapes once a second.
+// startPrometheus runs the real Prometheus, which scrapes the targets once a second.
 func startPrometheus(t *testing.T, targets ...string) (address string) {
-	dir := t.TempDir()
+	t.Helper()
 	config := "global:\n  scrape_interval: 1s\nscrape_configs:\n"
 	for i, target := range targets {
 		config += fmt.Sprintf("- job_name: target%d\n  fallback_scrape_protocol: PrometheusText0.0.4\n  static_configs:\n  - targets: [%q]\n", i, target)
 	}
-	file := filepath.Join(dir, "prometheus.yml")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	address = nomadtest.FreeAddress(t)
-	nomadtest.StartProgram(t, nil, nomadtest.Tool(t, "prometheus"), "--config.file", file, "--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", address)
-	nomadtest.Eventually(t, soon, "Prometheus to be ready", func() bool { return nomadtest.Get(t.Context(), "http://"+address+"/-/ready", nil) == nil })
-	return address
-}
-
-// startRealGateway runs the gateway beside the Nomad of a test.
-func startRealGateway(t *testing.T, cluster *nomadtest.Agent) (address, admin string) {
-	address, admin = nomadtest.FreeAddress(t), nomadtest.FreeAddress(t)
-	binary := nomadtest.Binary(t, t.TempDir())
-	nomadtest.StartProgram(t, []string{"NOMAD_ADDR=" + cluster.Address}, binary, "gateway", "--listen", address, "--admin-listen", admin)
-	nomadtest.Eventually(t, soon, "the gateway to be ready", func() bool { return nomadtest.Get(t.Context(), "http://"+admin+"/readyz", nil) == nil })
-	return address, admin
+	return nomadtest.StartPrometheus(t, config)
 }

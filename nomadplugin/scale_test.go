@@ -30,14 +30,13 @@ import (
 const (
 	thousand = 1000
 	interval = 10 * time.Second
-	// measured is how long a run is watched: long enough for the telemetry of
-	// the agent, which covers a minute.
-	measured = time.Minute
+	// measureTime is how long a run is measured. The agent's telemetry covers a minute.
+	measureTime = time.Minute
 )
 
-// A thousand idle apps at zero on one Nomad and one agent, each evaluated every
-// ten seconds: by the agent's own strategy and target, by our strategy with the
-// agent's target, and by ours alone. All of them get the load from our APM.
+// A thousand idle apps at zero on one Nomad and one agent, each evaluated every ten
+// seconds. The benchmark compares the agent's own strategy and target, our strategy with
+// the agent's target, and our strategy and target. All use our APM.
 func BenchmarkThousandApps(b *testing.B) {
 	plugins := b.TempDir()
 	nomadtest.Binary(b, plugins)
@@ -72,29 +71,29 @@ type metric struct {
 func thousandApps(b *testing.B, plugins, strategy, target string) []metric {
 	// The agent's own target keeps a connection open for each job.
 	cluster := nomadtest.Start(b, nomadtest.Options{Config: "limits { http_max_conns_per_client = 0 }\n"})
-	gateway, between := startGateway(b), startCounting(b, cluster.Address)
+	gateway, proxy := startGateway(b), startCountingProxy(b, cluster.Address)
 	for i := range thousand {
 		p := nomadtest.Policy(b, fmt.Sprintf("app-%d", i), scaler.Document{"min_instances": "0"})
 		cluster.Register(b, scaledBy(p, strategy, target))
 		gateway.load(p, 0)
 	}
-	a := startQuietAgent(b, plugins, between.URL, gateway, strategy, target)
+	a := startQuietAgent(b, plugins, proxy.URL, gateway, strategy, target)
 	nomadtest.Eventually(b, 2*time.Minute, "an evaluation of every app", func() bool {
 		return len(evaluated(a.output(b))) == thousand
 	})
 
 	from := time.Now()
-	agentBefore, nomadBefore, requests := a.usage(b), nomadUsage(b), between.requests.Load()
-	<-time.After(measured)
+	agentBefore, nomadBefore, requests := a.usage(b), nomadUsage(b), proxy.requests.Load()
+	<-time.After(measureTime)
 	agentAfter, nomadAfter := a.usage(b), nomadUsage(b)
-	requests = between.requests.Load() - requests
+	requests = proxy.requests.Load() - requests
 
 	output := a.output(b)
 	failed := strings.Count(output, "[ERROR]") + strings.Count(output, "holding the count")
 	count, late := 0, []time.Duration(nil)
 	for _, times := range evaluated(output) {
 		for i, at := range times {
-			if at.Before(from) || at.After(from.Add(measured)) {
+			if at.Before(from) || at.After(from.Add(measureTime)) {
 				continue
 			}
 			count++
@@ -118,19 +117,18 @@ func thousandApps(b *testing.B, plugins, strategy, target string) []metric {
 		{"agent_cpu_s", cpu.Seconds(), true},
 		{"agent_cpu_ms/evaluation", milliseconds(cpu) / float64(count), false},
 		{"nomad_cpu_s", (nomadAfter.cpu - nomadBefore.cpu).Seconds(), true},
-		{"requests/s", float64(requests) / measured.Seconds(), true},
-		{"blocking", float64(between.blocking.Load()), true},
+		{"requests/s", float64(requests) / measureTime.Seconds(), true},
+		{"blocking", float64(proxy.blocking.Load()), true},
 		{"agent_MB", agentAfter.memory / 1e6, true},
 		{"nomad_MB", nomadAfter.memory / 1e6, true},
 	}
 }
 
-// scaledBy is the policy's job at zero, with a strategy and a target.
+// scaledBy returns a policy's job that a strategy and a target scale.
 func scaledBy(p scaler.Policy, strategy, target string) *api.Job {
-	job := nomadtest.Job(p)
 	block := jobspec.NewBlock(p)
 	block.EvaluationInterval, block.Target = interval, target
-	job.TaskGroups[0].Scaling = block.Render()
+	job := nomadtest.JobWithBlock(block)
 	if strategy != jobspec.Driver {
 		check := job.TaskGroups[0].Scaling.Policy["check"].([]any)[0].(map[string]any)["load"].([]any)[0].(map[string]any)
 		check["strategy"] = []any{map[string]any{strategy: []any{thresholdCheck().Strategy.Config}}}
@@ -138,13 +136,14 @@ func scaledBy(p scaler.Policy, strategy, target string) *api.Job {
 	return job
 }
 
-// quietAgent is an agent that logs no more than by default.
+// quietAgent is an agent with the default log level.
 type quietAgent struct {
 	*agent
 	address string
 }
 
-// startQuietAgent runs an agent that has our APM and what else of ours it needs.
+// startQuietAgent runs an agent with our APM, and with our strategy and target if the
+// test uses them.
 func startQuietAgent(b *testing.B, plugins, address string, gateway *loadServer, strategy, target string) *quietAgent {
 	dir := b.TempDir()
 	port := nomadtest.FreePort(b)
@@ -189,10 +188,10 @@ apm "nomadscale" {
 	return a
 }
 
-// evaluation is a line of the agent's log.
+// evaluation matches the line that the agent logs at each evaluation.
 var evaluation = regexp.MustCompile(`(?m)^(\S+) \[INFO\] .*calculating scaling target: policy_id=(\S+)`)
 
-// evaluated are the moments at which each policy was decided.
+// evaluated returns the times of evaluation by policy.
 func evaluated(log string) map[string][]time.Time {
 	times := make(map[string][]time.Time)
 	for _, line := range evaluation.FindAllStringSubmatch(log, -1) {
@@ -203,8 +202,8 @@ func evaluated(log string) map[string][]time.Time {
 	return times
 }
 
-// evaluationTimes is how long each policy's evaluation took, from the tick to
-// the decision, in the ten seconds that the agent has last summed up.
+// evaluationTimes returns how long each policy's evaluation took, from the tick to the
+// decision, in the last ten seconds that the agent has aggregated.
 func (a *quietAgent) evaluationTimes(b *testing.B) []time.Duration {
 	response, err := http.Get(a.address + "/v1/metrics")
 	if err != nil {
@@ -230,23 +229,23 @@ func (a *quietAgent) evaluationTimes(b *testing.B) []time.Duration {
 	return slices.Collect(maps.Values(byPolicy))
 }
 
-// counting stands between the agent and Nomad.
-type counting struct {
+// countingProxy forwards to Nomad and counts requests.
+type countingProxy struct {
 	*httptest.Server
 
 	requests atomic.Int64
-	// blocking are the questions about a job's count that wait for a change.
+	// blocking is the number of open blocking queries for a job's count.
 	blocking atomic.Int64
 }
 
-func startCounting(b *testing.B, address string) *counting {
+func startCountingProxy(b *testing.B, address string) *countingProxy {
 	to, err := url.Parse(address)
 	if err != nil {
 		b.Fatal(err)
 	}
-	c, proxy := &counting{}, httputil.NewSingleHostReverseProxy(to)
+	c, proxy := &countingProxy{}, httputil.NewSingleHostReverseProxy(to)
 	proxy.Transport = &http.Transport{MaxIdleConnsPerHost: thousand}
-	// The end of the agent breaks its questions off.
+	// When the agent ends, its requests are cancelled.
 	proxy.ErrorLog = log.New(io.Discard, "", 0)
 	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.requests.Add(1)
@@ -263,24 +262,24 @@ func startCounting(b *testing.B, address string) *counting {
 	return c
 }
 
-// usage is what processes have used and hold.
+// usage is the CPU time that processes have used and the memory that they hold.
 type usage struct {
 	cpu    time.Duration
 	memory float64
 }
 
-// usage is that of the agent and its plugins.
+// usage returns the usage of the agent and its plugins.
 func (a *quietAgent) usage(b *testing.B) usage {
 	pid := a.pid()
 	return usageOf(b, func(p process) bool { return p.id == pid || p.parent == pid })
 }
 
-// nomadUsage is that of the Nomad that this process has started.
+// nomadUsage returns the usage of the Nomad that this process started.
 func nomadUsage(b *testing.B) usage {
 	return usageOf(b, func(p process) bool { return p.parent == os.Getpid() && p.name == "nomad" })
 }
 
-// process is what /proc says of one.
+// process is an entry of /proc.
 type process struct {
 	id, parent int
 	name       string
@@ -293,7 +292,7 @@ func usageOf(b *testing.B, counts func(process) bool) (sum usage) {
 		b.Fatal(err)
 	}
 	for _, file := range files {
-		// One that has ended meanwhile is none of those asked for.
+		// A process that has ended meanwhile does not count.
 		if stat, err := os.ReadFile(file); err == nil {
 			if p := parseStat(b, string(stat)); counts(p) {
 				sum.cpu += p.cpu
@@ -307,7 +306,7 @@ func usageOf(b *testing.B, counts func(process) bool) (sum usage) {
 	return sum
 }
 
-// parseStat reads proc_pid_stat(5): numbers but for the name in parentheses.
+// parseStat reads proc_pid_stat(5), which has numbers and a name in parentheses.
 func parseStat(b *testing.B, stat string) process {
 	const tick = time.Second / 100
 	id, rest, _ := strings.Cut(stat, " (")
@@ -329,10 +328,10 @@ func parseStat(b *testing.B, stat string) process {
 	}
 }
 
-// quantile is the value that this share of the values do not exceed.
-func quantile(values []time.Duration, share float64) time.Duration {
+// quantile returns the value that a fraction of the values do not exceed.
+func quantile(values []time.Duration, fraction float64) time.Duration {
 	values = slices.Sorted(slices.Values(values))
-	return values[int(share*float64(len(values)-1))]
+	return values[int(fraction*float64(len(values)-1))]
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -9,24 +9,24 @@ import (
 	"testing"
 )
 
-func TestCleanLeavesNoTextThatStopsTheAgent(t *testing.T) {
+func TestCleanErrorHasNoTextThatStopsTheAgent(t *testing.T) {
 	for _, err := range []error{
 		io.EOF,
 		io.ErrUnexpectedEOF,
 		fmt.Errorf("asking: %w", syscall.ECONNREFUSED),
-		errors.New(`key = "EOF": must be something else than connection refused`),
+		errors.New(`key = "EOF": must not be connection refused`),
 	} {
-		got := clean(err).Error()
+		got := cleanError(err).Error()
 		if strings.Contains(got, "EOF") || strings.Contains(got, "connection refused") {
 			t.Errorf("%q still stops the agent", got)
 		}
 	}
-	if clean(nil) != nil {
-		t.Error("no error became one")
+	if cleanError(nil) != nil {
+		t.Error("nil became an error")
 	}
 }
 
-func TestServeNamesWhatTheArgsMustBe(t *testing.T) {
+func TestServeNamesTheAllowedArgs(t *testing.T) {
 	for _, args := range [][]string{nil, {"target-value"}, {"strategy", "apm"}} {
 		err := Serve(args)
 		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", args)) || !strings.Contains(err.Error(), `["strategy"]`) {

@@ -20,11 +20,11 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// deafNomad has the job web at a count, and an event stream that never tells of
-// a change: the worst that can befall what is kept of a status.
-type deafNomad struct{ count, asked, written atomic.Int64 }
+// silentNomad has the job web and an event stream that never reports a change. It is the
+// worst case for a cached status.
+type silentNomad struct{ count, reads, writes atomic.Int64 }
 
-func (n *deafNomad) RoundTrip(r *http.Request) (*http.Response, error) {
+func (n *silentNomad) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer := &http.Response{StatusCode: http.StatusOK, Header: make(http.Header), ContentLength: -1, Request: r}
 	for _, header := range []string{"X-Nomad-Index", "X-Nomad-LastContact"} {
 		answer.Header.Set(header, "1")
@@ -32,7 +32,7 @@ func (n *deafNomad) RoundTrip(r *http.Request) (*http.Response, error) {
 	text := ""
 	switch {
 	case r.Method != http.MethodGet:
-		n.written.Add(1)
+		n.writes.Add(1)
 	case r.URL.Path == "/v1/event/stream":
 		read, write := io.Pipe()
 		context.AfterFunc(r.Context(), func() { write.CloseWithError(r.Context().Err()) })
@@ -42,7 +42,7 @@ func (n *deafNomad) RoundTrip(r *http.Request) (*http.Response, error) {
 	case r.URL.Path == "/v1/namespaces":
 		text = `[{"Name": "default"}]`
 	case r.URL.Path == "/v1/job/web/scale":
-		n.asked.Add(1)
+		n.reads.Add(1)
 		text = fmt.Sprintf(`{"TaskGroups": {"app": {"Desired": %d}}}`, n.count.Load())
 	case r.URL.Path == "/v1/job/web":
 		text = fmt.Sprintf(`{"ID": "web", "JobModifyIndex": 7, "TaskGroups": [{"Name": "app", "Count": %d}]}`, n.count.Load())
@@ -51,66 +51,54 @@ func (n *deafNomad) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// deaf runs a test with such a Nomad at one instance.
-func deaf(t *testing.T, test func(t *testing.T, n *deafNomad, c *nomad.Client, statuses *nomad.StatusCache)) {
+// withSilentNomad runs a test with such a Nomad and one instance.
+func withSilentNomad(t *testing.T, test func(t *testing.T, n *silentNomad, c *nomad.Client, statuses *nomad.StatusCache)) {
 	synctest.Test(t, func(t *testing.T) {
-		n := new(deafNomad)
+		n := new(silentNomad)
 		n.count.Store(1)
 		client, err := nomad.New(&api.Config{Address: "http://nomad", HttpClient: &http.Client{Transport: n}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		statuses := nomad.NewStatusCache(client)
-		var watch follower
-		watch.follow(func(ctx context.Context) { statuses.Watch(ctx, func(err error) { t.Error(err) }) })
-		defer watch.end()
+		var watch background
+		watch.replace(func(ctx context.Context) { statuses.Watch(ctx, func(err error) { t.Error(err) }) })
+		defer watch.stop()
 		time.Sleep(10 * time.Second)
 		test(t, n, client, statuses)
 	})
 }
 
-// A kept status is good for holding; a change is decided on what Nomad has.
-func TestRunChangesNothingOnAKeptStatus(t *testing.T) {
-	deaf(t, func(t *testing.T, n *deafNomad, client *nomad.Client, statuses *nomad.StatusCache) {
+// A cached status is enough to hold the count. A change is decided on what Nomad returns.
+func TestRunChangesNothingOnACachedStatus(t *testing.T) {
+	withSilentNomad(t, func(t *testing.T, n *silentNomad, client *nomad.Client, statuses *nomad.StatusCache) {
 		s := NewStrategy(hclog.NewNullLogger())
 		s.nomad.Store(client)
 		s.statuses.Store(statuses)
 		s.overrides.Report(nil)
 		p := nomadtest.Policy(t, "web", nil)
-		run := func(load float64) *sdk.ScalingAction {
-			t.Helper()
-			eval := &sdk.ScalingCheckEvaluation{
-				Check:   &sdk.ScalingPolicyCheck{Name: "load", Strategy: &sdk.ScalingPolicyStrategy{Name: "nomadscale", Config: p.Document()}},
-				Metrics: sdk.TimestampedMetrics{{Timestamp: time.Now(), Value: load}},
-			}
-			eval, err := s.Run(eval, 1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return eval.Action
-		}
 		for range 100 {
-			if action := run(50); action.Direction != sdk.ScaleDirectionNone {
+			if action := evaluate(t, s, p, 50); action.Direction != sdk.ScaleDirectionNone {
 				t.Fatalf("the action is %+v, want none", action)
 			}
 		}
-		if asked := n.asked.Load(); asked != 1 {
-			t.Errorf("a hundred evaluations asked for the count %d times, want once", asked)
+		if reads := n.reads.Load(); reads != 1 {
+			t.Errorf("a hundred evaluations read the count %d times, want once", reads)
 		}
-		// Someone has started two more, of which no event told.
+		// Two more instances are started without an event.
 		n.count.Store(3)
-		if action := run(170); action.Direction != sdk.ScaleDirectionNone || action.Count != 3 {
+		if action := evaluate(t, s, p, 170); action.Direction != sdk.ScaleDirectionNone || action.Count != 3 {
 			t.Errorf("the action is %+v, want none at 3", action)
 		}
-		if action := run(50); action.Count != 3 {
-			t.Errorf("the action is %+v, want what was read to be known", action)
+		if action := evaluate(t, s, p, 50); action.Count != 3 {
+			t.Errorf("the action is %+v, want the count that was read to be cached", action)
 		}
 	})
 }
 
-// A strategy that goes by the count of the target's status changes no other one.
-func TestScaleGoesByTheStatusThatWasAnswered(t *testing.T) {
-	deaf(t, func(t *testing.T, n *deafNomad, client *nomad.Client, statuses *nomad.StatusCache) {
+// A strategy that decides on the target's status changes no other count than that one.
+func TestScaleChangesOnlyTheCountOfTheStatus(t *testing.T) {
+	withSilentNomad(t, func(t *testing.T, n *silentNomad, client *nomad.Client, statuses *nomad.StatusCache) {
 		target := NewTarget(hclog.NewNullLogger())
 		target.nomad.Store(client)
 		target.statuses.Store(statuses)
@@ -126,14 +114,14 @@ func TestScaleGoesByTheStatusThatWasAnswered(t *testing.T) {
 		count()
 		n.count.Store(3)
 		if count() != 1 {
-			t.Fatal("nothing is kept")
+			t.Fatal("the status is not cached")
 		}
 		var noOp *sdk.TargetScalingNoOpError
 		if err := target.Scale(sdk.ScalingAction{Count: 2, Direction: sdk.ScaleDirectionUp}, config); !errors.As(err, &noOp) {
-			t.Errorf("error %v, want that nothing was changed", err)
+			t.Errorf("error %v, want one that reports no change", err)
 		}
-		if written := n.written.Load(); written != 0 {
-			t.Errorf("%d requests wrote something", written)
+		if writes := n.writes.Load(); writes != 0 {
+			t.Errorf("%d requests wrote to Nomad, want none", writes)
 		}
 		if got := count(); got != 3 {
 			t.Errorf("the count is %d after the conflict, want 3", got)

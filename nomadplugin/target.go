@@ -1,6 +1,7 @@
 package nomadplugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,53 +18,50 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
-// statusTimeout bounds the question for the count. An agent that gets no answer to
-// its first one drops the policy for good, so Nomad is given time.
-const statusTimeout = 5 * time.Second
+const (
+	// statusTimeout limits the time to read the count. If the first read of a policy
+	// fails, the agent drops the policy for good, so Nomad gets more time here.
+	statusTimeout = 5 * time.Second
+	// scaleTimeout limits the time to change the count.
+	scaleTimeout = 2 * time.Second
+)
 
-// Target carries out what a strategy has decided. Beside the agent's own target
-// it goes by the desired count, changes it only if it is still what the strategy
-// saw, and is not held up by the deployment of an earlier change of the count.
+// Target changes the count as a strategy decided. Unlike the agent's own target,
+// it reads the desired count and changes it only if it is still the one that the
+// strategy saw. The deployment of an earlier change of the count does not delay it.
 type Target struct {
 	log      hclog.Logger
 	nomad    atomic.Pointer[nomad.Client]
 	statuses atomic.Pointer[nomad.StatusCache]
-	watch    follower
+	watches  background
 }
 
 // NewTarget returns a target that has no configuration yet.
 func NewTarget(log hclog.Logger) *Target { return &Target{log: log} }
 
-// PluginInfo tells the agent what this is.
-func (t *Target) PluginInfo() (*base.PluginInfo, error) { return info(sdk.PluginTypeTarget) }
+// PluginInfo describes the plugin to the agent.
+func (t *Target) PluginInfo() (*base.PluginInfo, error) { return pluginInfo(sdk.PluginTypeTarget) }
 
-// SetConfig takes Nomad's address and token from the agent's configuration, and
-// begins to watch the jobs there. The agent calls it again when it reloads.
+// SetConfig takes Nomad's address and token from the agent's configuration and
+// starts to watch the jobs. The agent calls it again at each reload.
 func (t *Target) SetConfig(config map[string]string) error {
 	client, err := nomad.New(agent.ConfigFromNamespacedMap(config))
 	if err != nil {
-		return clean(err)
+		return cleanError(err)
 	}
 	statuses := nomad.NewStatusCache(client)
 	t.nomad.Store(client)
 	t.statuses.Store(statuses)
-	t.watch.follow(func(ctx context.Context) { watchStatuses(ctx, statuses, t.log) })
+	t.watches.replace(func(ctx context.Context) { watchStatuses(ctx, statuses, t.log) })
 	return nil
 }
 
-// watchStatuses keeps what is known of counts until the context ends.
-func watchStatuses(ctx context.Context, statuses *nomad.StatusCache, log hclog.Logger) {
-	statuses.Watch(ctx, func(err error) {
-		log.Warn("every evaluation asks Nomad for the count: changes are not told", "error", clean(err))
-	})
-}
-
-// Status returns the desired count. A job that is gone is one that is not ready:
-// the agent does not outlive being told that there is none.
+// Status returns the desired count. It reports a missing job as one that is not
+// ready, because the agent crashes when it is told that there is no job.
 func (t *Target) Status(config map[string]string) (*sdk.TargetStatus, error) {
-	app, err := group(config)
+	app, err := targetApp(config)
 	if err != nil {
-		return nil, clean(err)
+		return nil, cleanError(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), statusTimeout)
 	defer cancel()
@@ -72,7 +70,7 @@ func (t *Target) Status(config map[string]string) (*sdk.TargetStatus, error) {
 		return &sdk.TargetStatus{}, nil
 	}
 	if err != nil {
-		return nil, clean(err)
+		return nil, cleanError(err)
 	}
 	answer := &sdk.TargetStatus{Ready: !status.Stopped, Count: int64(status.Desired), Meta: map[string]string{}}
 	if last := status.History.LastChange; !last.IsZero() {
@@ -81,36 +79,36 @@ func (t *Target) Status(config map[string]string) (*sdk.TargetStatus, error) {
 	return answer, nil
 }
 
-// Scale changes the count. When the count has changed since the decision, or a
-// rollout is in the way, it changes nothing and the agent decides anew at its
-// next evaluation.
+// Scale changes the count. It changes nothing if the count has changed since the
+// decision or a rollout blocks the change. The agent then decides again at its next
+// evaluation.
 func (t *Target) Scale(action sdk.ScalingAction, config map[string]string) error {
-	app, err := group(config)
+	app, err := targetApp(config)
 	if err != nil {
-		return clean(err)
+		return cleanError(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), scaleTimeout)
 	defer cancel()
 	defer t.statuses.Load().Forget(app)
 	if action.Count == sdk.StrategyActionMetaValueDryRunCount {
-		return clean(t.nomad.Load().Record(ctx, app, action.Reason, action.Meta))
+		return cleanError(t.nomad.Load().Record(ctx, app, action.Reason, action.Meta))
 	}
-	from, err := t.from(ctx, app, action)
+	from, err := t.decidedFrom(ctx, app, action)
 	if err != nil {
-		return clean(err)
+		return cleanError(err)
 	}
 	change := nomad.Change{From: from, To: int(action.Count), Reason: action.Reason, Meta: action.Meta}
 	err = t.nomad.Load().SetCount(ctx, app, change)
 	if errors.Is(err, nomad.ErrConflict) || errors.Is(err, nomad.ErrLocked) {
-		t.log.Info("leaving the count as it is", "namespace", app.Namespace, "job", app.Job, "group", app.Group, "reason", clean(err))
-		return sdk.NewTargetScalingNoOpError("%s", clean(err))
+		logFor(t.log, app).Info("leaving the count as it is", "reason", cleanError(err))
+		return sdk.NewTargetScalingNoOpError("%s", cleanError(err))
 	}
-	return clean(err)
+	return cleanError(err)
 }
 
-// from is the count that the decision was made on: nomadscale's strategy says
-// it, and other strategies go by the one that [Target.Status] answers.
-func (t *Target) from(ctx context.Context, app scaler.AppID, action sdk.ScalingAction) (int, error) {
+// decidedFrom returns the count on which the strategy decided. The strategy of
+// nomadscale puts it into the action; others use the count of [Target.Status].
+func (t *Target) decidedFrom(ctx context.Context, app scaler.AppID, action sdk.ScalingAction) (int, error) {
 	if desired, ok := nomad.MetaDesired(action.Meta); ok {
 		return desired, nil
 	}
@@ -118,10 +116,10 @@ func (t *Target) from(ctx context.Context, app scaler.AppID, action sdk.ScalingA
 	return status.Desired, err
 }
 
-// group is the target that the agent names.
-func group(config map[string]string) (scaler.AppID, error) {
+// targetApp reads from a target's config which app to scale.
+func targetApp(config map[string]string) (scaler.AppID, error) {
 	app := scaler.AppID{
-		Namespace: orDefault(config[sdk.TargetConfigKeyNamespace], defaultNamespace),
+		Namespace: cmp.Or(config[sdk.TargetConfigKeyNamespace], defaultNamespace),
 		Job:       config[sdk.TargetConfigKeyJob],
 		Group:     config[sdk.TargetConfigKeyTaskGroup],
 	}

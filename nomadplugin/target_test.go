@@ -24,19 +24,18 @@ func TestTarget(t *testing.T) {
 	gateway := startGateway(t)
 	agent := startAgent(t, cluster, gateway, targetBlock)
 
-	// deploying is a job whose every change of the count is a deployment that
+	// deploying returns a job in which every change of the count is a deployment that
 	// lasts longer than the test.
 	deploying := func(p scaler.Policy) *api.Job {
-		job := nomadtest.Job(p)
+		block := jobspec.NewBlock(p)
+		block.EvaluationInterval, block.Target = fast, jobspec.Driver
+		job := nomadtest.JobWithBlock(block)
 		job.Update = &api.UpdateStrategy{
 			MaxParallel:      new(1),
 			MinHealthyTime:   new(10 * time.Minute),
 			HealthyDeadline:  new(11 * time.Minute),
 			ProgressDeadline: new(12 * time.Minute),
 		}
-		block := jobspec.NewBlock(p)
-		block.EvaluationInterval, block.Target = fast, jobspec.Driver
-		job.TaskGroups[0].Scaling = block.Render()
 		return job
 	}
 
@@ -44,7 +43,7 @@ func TestTarget(t *testing.T) {
 		p := nomadtest.Policy(t, "quick", scaler.Document{"max_instances": "4", "scale_up_cooldown": "0s"})
 		cluster.Register(t, deploying(p))
 		gateway.load(p, 500)
-		nomadtest.Eventually(t, soon, "the maximum, a step at a time", func() bool { return cluster.Status(t, p).Desired == 4 })
+		nomadtest.Eventually(t, soon, "the maximum, one step at a time", func() bool { return cluster.Status(t, p).Desired == 4 })
 		var events []api.ScalingEvent
 		nomadtest.Eventually(t, soon, "a scaling event for each action", func() bool {
 			scale, _, err := cluster.API.Jobs().ScaleStatus(p.App.Job, nil)
@@ -56,7 +55,7 @@ func TestTarget(t *testing.T) {
 		})
 		took := time.Duration(events[0].Time - events[2].Time).Abs()
 		if took > 8*time.Second {
-			t.Errorf("three actions took %s; the deployments' lock of ten seconds was waited for", took)
+			t.Errorf("three actions took %s, as if they waited for the deployment lock of ten seconds", took)
 		}
 		for _, event := range events {
 			if !strings.Contains(event.Message, "500 requests a minute") {

@@ -17,36 +17,41 @@ import (
 // keyWatchdog is the key of a strategy block's config that turns the watchdog on.
 const keyWatchdog = "watchdog"
 
-// watchdog ends the agent when it has stopped to evaluate an app, for whatever
-// supervises it to start it anew. The agent of 0.5.0 does not come back by itself
-// from having lost Nomad for a moment: it drops every policy that has not changed.
+// watchdog interrupts the agent when it has stopped evaluating an app, so that the
+// agent's supervisor restarts it. After a short loss of Nomad, agent 0.5.0 drops every
+// policy that has not changed and does not recover.
 //
-// An app that this process has never seen evaluated is no reason, unless none
-// was, so that one whose evaluation always fails does not end the agent forever.
+// The watchdog ignores an app that this process has never seen evaluated, unless it has
+// seen no evaluation at all. Otherwise one app whose evaluations always fail would end
+// every agent.
 type watchdog struct {
-	log  hclog.Logger
-	bite func() error
+	log            hclog.Logger
+	interruptAgent func() error
 
-	mutex sync.Mutex
-	limit time.Duration // 0 is off
-	last  map[scaler.AppID]time.Time
+	mutex         sync.Mutex
+	limit         time.Duration // 0 turns the watchdog off
+	lastEvaluated map[scaler.AppID]time.Time
 }
 
 func newWatchdog(log hclog.Logger) *watchdog {
-	// By the time of the bite, the agent may have died and be nobody's parent.
+	// When the agent dies, this process gets another parent, so keep the ID now.
 	agent := os.Getppid()
-	return &watchdog{log: log, bite: func() error { return interrupt(agent) }, last: map[scaler.AppID]time.Time{anyApp: time.Now()}}
+	return &watchdog{
+		log:            log,
+		interruptAgent: func() error { return interruptProcess(agent) },
+		lastEvaluated:  map[scaler.AppID]time.Time{anyApp: time.Now()},
+	}
 }
 
 // anyApp stands for all apps together.
 var anyApp scaler.AppID
 
-// seen notes that the agent has evaluated an app.
-func (w *watchdog) seen(app scaler.AppID) {
+// evaluated records that the agent has evaluated an app.
+func (w *watchdog) evaluated(app scaler.AppID) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	now := time.Now()
-	w.last[app], w.last[anyApp] = now, now
+	w.lastEvaluated[app], w.lastEvaluated[anyApp] = now, now
 }
 
 func (w *watchdog) configure(limit time.Duration) {
@@ -55,27 +60,27 @@ func (w *watchdog) configure(limit time.Duration) {
 	w.limit = limit
 }
 
-// silent lists the apps that were not evaluated for longer than the limit, and
-// forgets them until they are again.
-func (w *watchdog) silent(now time.Time) (apps []scaler.AppID) {
+// takeOverdue returns the apps whose last evaluation is longer ago than the limit.
+// It forgets them until their next evaluation.
+func (w *watchdog) takeOverdue(now time.Time) (apps []scaler.AppID) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	if w.limit == 0 {
 		return nil
 	}
-	for app, last := range w.last {
+	for app, last := range w.lastEvaluated {
 		if now.Sub(last) > w.limit {
 			apps = append(apps, app)
-			delete(w.last, app)
+			delete(w.lastEvaluated, app)
 		}
 	}
 	if slices.Contains(apps, anyApp) {
-		w.last[anyApp] = now
+		w.lastEvaluated[anyApp] = now
 	}
 	return apps
 }
 
-// parseWatchdog reads the limit; 0 means that there is to be no watchdog.
+// parseWatchdog reads the limit. 0 turns the watchdog off.
 func parseWatchdog(value string) (time.Duration, error) {
 	if value == "" {
 		return 0, nil
@@ -87,7 +92,7 @@ func parseWatchdog(value string) (time.Duration, error) {
 	return limit, nil
 }
 
-// run watches until the context ends.
+// run checks once a second until the context ends.
 func (w *watchdog) run(ctx context.Context, client func() *nomad.Client) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -97,39 +102,39 @@ func (w *watchdog) run(ctx context.Context, client func() *nomad.Client) {
 			return
 		case <-tick.C:
 		}
-		silent := w.silent(time.Now())
-		if len(silent) == 0 {
+		overdue := w.takeOverdue(time.Now())
+		if len(overdue) == 0 {
 			continue
 		}
 		enabled, err := client().EnabledApps(ctx)
 		if err != nil {
-			// Nothing can be told, nor mended, before Nomad is back.
-			w.log.Warn("apps are not evaluated, and Nomad does not answer", "apps", len(silent), "error", clean(err))
-			for _, app := range silent {
-				w.seen(app)
+			// Without Nomad, the apps cannot be checked and a restart does not help.
+			w.log.Warn("apps are not evaluated, and Nomad does not answer", "apps", len(overdue), "error", cleanError(err))
+			for _, app := range overdue {
+				w.evaluated(app)
 			}
 			continue
 		}
-		w.judge(silent, enabled)
+		w.check(overdue, enabled)
 	}
 }
 
-// judge ends the agent if one of the silent apps ought to be evaluated.
-func (w *watchdog) judge(silent, enabled []scaler.AppID) {
-	for _, app := range silent {
+// check interrupts the agent if an overdue app is enabled.
+func (w *watchdog) check(overdue, enabled []scaler.AppID) {
+	for _, app := range overdue {
 		if slices.Contains(enabled, app) || app == anyApp && len(enabled) > 0 {
-			w.log.Error("ending the agent: it has stopped to evaluate apps", "app", app)
-			if err := w.bite(); err != nil {
-				w.log.Error("the agent could not be ended", "error", err)
+			w.log.Error("interrupting the agent: it has stopped evaluating apps", "app", app)
+			if err := w.interruptAgent(); err != nil {
+				w.log.Error("the agent could not be interrupted", "error", err)
 			}
 			return
 		}
 	}
 }
 
-// interrupt asks the agent to end, as an operator would.
-func interrupt(agent int) error {
-	process, err := os.FindProcess(agent)
+// interruptProcess asks a process to end in order.
+func interruptProcess(pid int) error {
+	process, err := os.FindProcess(pid)
 	if err != nil {
 		return err
 	}

@@ -13,49 +13,50 @@ import (
 
 func TestWatchdog(t *testing.T) {
 	const limit = time.Minute
-	start := time.Now()
+	begin := time.Now()
 	web := scaler.AppID{Namespace: "default", Job: "web", Group: "app"}
-	dog := func() (*watchdog, *int) {
-		bites := 0
+	start := func() (*watchdog, *int) {
+		interrupts := 0
 		w := newWatchdog(hclog.NewNullLogger())
-		w.bite = func() error { bites++; return nil }
+		w.interruptAgent = func() error { interrupts++; return nil }
 		w.configure(limit)
-		return w, &bites
+		return w, &interrupts
 	}
-	later := start.Add(2 * limit)
+	later := begin.Add(2 * limit)
 
-	t.Run("bites when an app is not evaluated any more", func(t *testing.T) {
-		w, bites := dog()
-		w.seen(web)
-		w.judge(w.silent(later), []scaler.AppID{web})
-		if *bites != 1 {
-			t.Errorf("%d bites, want 1", *bites)
+	t.Run("interrupts when an app is no longer evaluated", func(t *testing.T) {
+		w, interrupts := start()
+		w.evaluated(web)
+		w.check(w.takeOverdue(later), []scaler.AppID{web})
+		if *interrupts != 1 {
+			t.Errorf("%d interrupts, want 1", *interrupts)
 		}
 	})
-	t.Run("bites when none ever was", func(t *testing.T) {
-		w, bites := dog()
-		w.judge(w.silent(later), []scaler.AppID{web})
-		if *bites != 1 {
-			t.Errorf("%d bites, want 1", *bites)
+	t.Run("interrupts when no app was ever evaluated", func(t *testing.T) {
+		w, interrupts := start()
+		w.check(w.takeOverdue(later), []scaler.AppID{web})
+		if *interrupts != 1 {
+			t.Errorf("%d interrupts, want 1", *interrupts)
 		}
 	})
-	t.Run("does not for an app that is gone, or never was evaluated beside others", func(t *testing.T) {
-		w, bites := dog()
-		w.seen(scaler.AppID{Namespace: "default", Job: "gone", Group: "app"})
-		w.judge(slices.DeleteFunc(w.silent(later), func(app scaler.AppID) bool { return app == anyApp }), []scaler.AppID{{Namespace: "default", Job: "new", Group: "app"}})
-		if *bites != 0 {
-			t.Errorf("%d bites, want none", *bites)
+	t.Run("does not interrupt for a missing app, or for one that was never evaluated while others were", func(t *testing.T) {
+		w, interrupts := start()
+		w.evaluated(scaler.AppID{Namespace: "default", Job: "gone", Group: "app"})
+		overdue := slices.DeleteFunc(w.takeOverdue(later), func(app scaler.AppID) bool { return app == anyApp })
+		w.check(overdue, []scaler.AppID{{Namespace: "default", Job: "new", Group: "app"}})
+		if *interrupts != 0 {
+			t.Errorf("%d interrupts, want none", *interrupts)
 		}
 	})
-	t.Run("does not without apps, or before the limit, or when it is off", func(t *testing.T) {
-		w, bites := dog()
-		w.seen(web)
-		w.judge(w.silent(start.Add(limit/2)), []scaler.AppID{web})
-		w.judge(w.silent(later), nil)
+	t.Run("does not interrupt without apps, before the limit, or when it is off", func(t *testing.T) {
+		w, interrupts := start()
+		w.evaluated(web)
+		w.check(w.takeOverdue(begin.Add(limit/2)), []scaler.AppID{web})
+		w.check(w.takeOverdue(later), nil)
 		w.configure(0)
-		w.judge(w.silent(later.Add(2*limit)), []scaler.AppID{web})
-		if *bites != 0 {
-			t.Errorf("%d bites, want none", *bites)
+		w.check(w.takeOverdue(later.Add(2*limit)), []scaler.AppID{web})
+		if *interrupts != 0 {
+			t.Errorf("%d interrupts, want none", *interrupts)
 		}
 	})
 }

@@ -87,7 +87,7 @@ func commandLine() (string, error) {
 	return nomadtest.FindTool("terraform")
 }
 
-// limits: every Terraform command makes the provider in this process anew, and
+// limits: every Terraform command creates the provider in this process again, and
 // each leaves idle connections behind.
 const limits = `
 limits {

@@ -13,14 +13,14 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 )
 
-// Whatever somebody does to a job between plan and apply ends the apply, since
+// Any change of a job between plan and apply ends the apply, because
 // the plan did not show it. Nothing is written; the next plan shows it, and then
 // it is undone. The count stays.
 func TestChangesByHandBetweenPlanAndApply(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		change func(id string) error
-		want   []string // what the next plan shows beside max_instances
+		want   []string // what the next plan shows in addition to max_instances
 	}{
 		"policy": {func(id string) error {
 			return rewrite(id, func(j *api.Job) { strategy(j)["scale_up_step"] = "3" })
@@ -169,7 +169,7 @@ func TestJobThatIsCreatedMeanwhile(t *testing.T) {
 	)
 }
 
-// A job that somebody runs under another name is another job: the one that is
+// A job that is run under another name is another job: the one that is
 // declared is created again, and the other one is left alone.
 func TestJobThatIsRenamedByHand(t *testing.T) {
 	t.Parallel()

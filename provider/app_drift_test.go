@@ -88,8 +88,8 @@ var declarations = map[string]func(t *testing.T, name, id, arguments string) str
 	},
 }
 
-// Whatever somebody changes in the policy by hand, the plan shows that
-// attribute and no other, and applying mends it.
+// Of a change of the policy by hand, the plan shows that attribute and no other, and
+// applying undoes it.
 func TestEveryAttributeShowsItsDrift(t *testing.T) {
 	t.Parallel()
 	for kind, declare := range declarations {
@@ -195,7 +195,7 @@ func TestOtherWordsAreNoDrift(t *testing.T) {
 	)
 }
 
-// Whatever else somebody changes in an app's job, the plan quotes it and applying
+// The plan quotes any other change in an app's job, and applying
 // undoes it. Of a job that something else owns, that is so of the scaling block.
 func TestDriftOutsideOfThePolicy(t *testing.T) {
 	t.Parallel()

@@ -19,11 +19,14 @@ func NewAppList() list.ListResource { return &appResource{} }
 var _ list.ListResourceWithConfigure = (*appResource)(nil)
 
 func (r *appResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
-	resp.Schema = listSchema("What `nomadscale_app` can adopt: groups of service jobs, the job of each in its own words. By default those that have a nomadscale policy, " +
-		"be it written by hand, by `nomadscale_policy` or by an app of another state. Whoever keeps the job as it is, and wants to declare the policy alone, lists `nomadscale_policy` instead.")
+	resp.Schema = listSchema("What `nomadscale_app` can adopt: groups of service jobs, each with its job specification as it was " +
+		"submitted. By default those that have a nomadscale policy, " +
+		"written by hand, by `nomadscale_policy` or by an app of another state. To keep the job as it is and declare only the policy, " +
+		"list `nomadscale_policy` instead.")
 	resp.Schema.Attributes["without_policy"] = schema.BoolAttribute{
-		Optional:            true,
-		MarkdownDescription: "List instead the groups that have no `scaling` block and could have one. Adopting one of them gives it the policy that is declared and restarts nothing. Default: `false`.",
+		Optional: true,
+		MarkdownDescription: "List instead the groups that have no `scaling` block and could have one. Adopting one of them gives it " +
+			"the policy that is declared and restarts nothing. Default: `false`.",
 	}
 }
 

@@ -38,14 +38,18 @@ const defaultTimeout = 15 * time.Minute
 func appSchema(ctx context.Context) schema.Schema {
 	attributes := scalingSchema()
 	for name, attribute := range map[string]schema.Attribute{
-		"id":        schema.StringAttribute{Computed: true, MarkdownDescription: "`<namespace>/<job>/<group>`."},
-		"namespace": schema.StringAttribute{Computed: true, MarkdownDescription: "The namespace of the job: the one that the jobspec names, else the provider's."},
-		"job_id":    schema.StringAttribute{Computed: true, MarkdownDescription: "The ID of the job. Another ID or namespace in the jobspec replaces the job."},
+		"id": schema.StringAttribute{Computed: true, MarkdownDescription: "`<namespace>/<job>/<group>`."},
+		"namespace": schema.StringAttribute{Computed: true, MarkdownDescription: "The namespace of the job: the one that the jobspec " +
+			"names, else the provider's."},
+		"job_id": schema.StringAttribute{Computed: true, MarkdownDescription: "The ID of the job. Another ID or namespace in the " +
+			"jobspec replaces the job."},
 		"jobspec": schema.StringAttribute{
 			Required:   true,
 			Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
-			MarkdownDescription: "The specification of a service job: HCL, which Nomad itself parses, or JSON, as `{\"Job\": …}` or as the bare job. " +
-				"The group must have no `scaling` block of its own. Its `count` is where a new job starts; from then on the count belongs to the autoscaler. " +
+			MarkdownDescription: "The specification of a service job: HCL, which Nomad itself parses, or JSON, as `{\"Job\": …}` or as " +
+				"the bare job. " +
+				"The group must have no `scaling` block of its own. Its `count` is where a new job starts; from then on the count belongs to " +
+				"the autoscaler. " +
 				"The count of another group is set when it is changed here, and is otherwise left as it is.",
 		},
 		"group": schema.StringAttribute{
@@ -59,12 +63,14 @@ func appSchema(ctx context.Context) schema.Schema {
 		},
 		"purge_on_destroy": schema.BoolAttribute{
 			Optional: true, Computed: true, Default: booldefault.StaticBool(true),
-			MarkdownDescription: "Make Nomad forget the job on destroy. Default: `true`, so that nothing is left behind and a job of this ID can be declared anew. " +
+			MarkdownDescription: "Make Nomad forget the job on destroy. Default: `true`, so that nothing is left behind and a job of this " +
+				"ID can be declared again. " +
 				"With `false` the stopped job stays, with its versions and scaling events, until Nomad collects it.",
 		},
 		"drift": schema.MapAttribute{
 			Computed: true, ElementType: types.StringType,
-			MarkdownDescription: "What somebody changed by hand in the job outside of the policy, by path, as `group.web.task.app.config.image = \"web:2 (declared web:1)\"`. " +
+			MarkdownDescription: "What has changed in the job outside of Terraform and of the policy, by path, as " +
+				"`group.web.task.app.config.image = \"web:2 (declared web:1)\"`. " +
 				"It is always planned to be empty: a plan shows the changes, and applying it undoes them. Counts are never drift.",
 		},
 		"timeouts": timeoutsAttribute(ctx, "a new job to be healthy", "a changed job to be healthy", "the instances to stop"),

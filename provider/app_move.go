@@ -39,7 +39,8 @@ func moveNomadJob(ctx context.Context, req resource.MoveStateRequest, resp *reso
 	var source nomadJobState
 	if req.SourceRawState == nil || json.Unmarshal(req.SourceRawState.JSON, &source) != nil || source.ID == "" || len(source.TaskGroups) == 0 {
 		resp.Diagnostics.AddError("The nomad_job cannot be moved",
-			"Its state does not name a job and its groups. Remove the moved block, forget the nomad_job with `terraform state rm`, which leaves the job alone, and import the app as <namespace>/<job>/<group>.")
+			"Its state does not name a job and its groups. Remove the moved block, forget the nomad_job with `terraform state rm`, which "+
+				"leaves the job alone, and import the app as <namespace>/<job>/<group>.")
 		return
 	}
 	t := scaler.AppID{Namespace: source.Namespace, Job: source.ID, Group: source.TaskGroups[0].Name}

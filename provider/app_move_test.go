@@ -129,7 +129,7 @@ func TestMoveOfAJobWithABlockOfItsOwn(t *testing.T) {
 	runByHand(t, jobspec+"\n")
 	purge(t, id)
 	w := moving(t, stateOf(nomadJob(id, "default", jobspec+"\n", "web")), app("a", jobspec, `autoscaling = {}`))
-	if out := w.must(t, 1, "plan"); !strings.Contains(out, "has a scaling block of its own; remove it and say the same in the policy") {
+	if out := w.must(t, 1, "plan"); !strings.Contains(out, "has a scaling block of its own; remove it and write its settings in the policy") {
 		t.Errorf("it does not say that the block is to be removed: %s", out)
 	}
 }

@@ -29,13 +29,8 @@ func (r *appResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReq
 	if req.Plan.Raw.IsNull() {
 		return
 	}
-	var config, plan, before appModelV0
-	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	exists := !req.State.Raw.IsNull()
-	if exists {
-		resp.Diagnostics.Append(req.State.Get(ctx, &before)...)
-	}
+	config, plan, before, exists, diags := readPlan[appModelV0](ctx, req)
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -54,10 +49,11 @@ func (r *appResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanReq
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 	if exists && t != nil && !sameJob(*t, before.target()) {
 		resp.RequiresReplace.Append(path.Root("namespace"), path.Root("job_id"))
-		// Terraform itself finds only hard words for a jobspec that turns out to
-		// name another job while it is being applied; this stands beside them.
+		// Terraform's own error for a jobspec that names another job only while it is
+		// applied is hard to understand. This one is shown in addition.
 		resp.Diagnostics.AddAttributeWarning(path.Root("jobspec"), "The jobspec names another job",
-			fmt.Sprintf("It names %s instead of %s, so the job is replaced. If the plan did not say so, the name was not known when it was made: plan again.", t, before.target()))
+			fmt.Sprintf("It names %s instead of %s, so the job is replaced. If the plan did not say so, the name was not known when it "+
+				"was made: plan again.", t, before.target()))
 	}
 	if t != nil && (!exists || !plan.sameJob(before)) {
 		resp.Diagnostics.Append(r.advise(ctx, plan, *t, job)...)
@@ -127,7 +123,8 @@ func (r *appResource) parse(ctx context.Context, m appModelV0) (*api.Job, error)
 		return nil, err
 	}
 	if job.Region != nil && *job.Region != "" && *job.Region != api.GlobalRegion && *job.Region != r.connection.region {
-		return nil, fmt.Errorf("%w: job %s names the region %q; set region = %q in the provider's configuration, so that the job is read where it is written", jobspec.ErrSpecification, *job.ID, *job.Region, *job.Region)
+		return nil, fmt.Errorf("%w: job %s names the region %q; set region = %q in the provider's configuration, so that the job is "+
+			"read where it is written", jobspec.ErrSpecification, *job.ID, *job.Region, *job.Region)
 	}
 	return job, jobspec.CheckScalable(job, m.Group.ValueString())
 }

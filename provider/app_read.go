@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/hashicorp/nomad/api"
@@ -15,43 +14,19 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
-// Read shows the policy as Nomad has it, and what else somebody changed. A job
-// that is gone leaves the state, so that it is planned anew; one that was
-// stopped stays, and shows it as drift.
+// Read shows the policy as Nomad has it, and what else has changed in the job. A job
+// that is gone leaves the state, so that it is planned again; one that was stopped
+// stays, and shows it as drift.
 func (r *appResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
-	var state appModelV0
-	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	t := state.target()
-	// A job that is gone needs it too.
-	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, t)...)
-	client, diags := r.connection.use()
-	resp.Diagnostics.Append(diags...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	job, err := client.ReadJob(ctx, t.Namespace, t.Job)
-	if errors.Is(err, nomad.ErrNotFound) {
-		resp.State.RemoveResource(ctx)
-		return
-	}
-	if err != nil {
-		resp.Diagnostics.AddError("The job could not be read", sentence(err)+"\n\n"+r.connection.reach())
-		return
-	}
-	if state.Jobspec.IsNull() {
-		resp.Diagnostics.Append(r.adopt(ctx, &state, job)...)
-	}
-	var baseline map[string]string
-	resp.Diagnostics.Append(readPrivate(ctx, req.Private, baselineKey, &baseline)...)
-	if baseline == nil {
-		baseline = jobspec.Flatten(job)
-		resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, baselineKey, baseline)...)
-	}
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	resp.Diagnostics.Append(resp.State.Set(ctx, state.seen(job, baseline))...)
+	never := func(appModelV0, *api.Job) bool { return false }
+	readJob(ctx, r.connection, req, resp, never, func(state *appModelV0, job *api.Job) diag.Diagnostics {
+		return r.adopt(ctx, state, job)
+	})
 }
+
+func (m appModelV0) imported() bool { return m.Jobspec.IsNull() }
+
+func (m appModelV0) flatten(job *api.Job) map[string]string { return jobspec.Flatten(job) }
 
 // seen is the state as it shows a live job that was declared as the baseline.
 func (m appModelV0) seen(job *api.Job, baseline map[string]string) appModelV0 {
@@ -67,7 +42,7 @@ func (m appModelV0) seen(job *api.Job, baseline map[string]string) appModelV0 {
 func (m appModelV0) unchanged(baseline map[string]string) func(*api.Job) error {
 	return func(job *api.Job) error {
 		if baseline == nil {
-			baseline = jobspec.Flatten(job)
+			baseline = m.flatten(job)
 		}
 		if changed := m.changes(m.seen(job, baseline)); len(changed) > 0 {
 			return &nomad.ChangedError{Paths: changed}
@@ -97,11 +72,6 @@ func liveScaling(job *api.Job, t scaler.AppID, before scalingModel) scalingModel
 func textsOf(m scalingModel) settings {
 	set, _ := m.settings()
 	return set
-}
-
-// ImportState takes <namespace>/<job>/<group> or the identity.
-func (r *appResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	importTarget(ctx, req, resp)
 }
 
 // adopt completes the state of a job that is being imported.

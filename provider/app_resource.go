@@ -17,9 +17,7 @@ import (
 // NewAppResource returns nomadscale_app, which owns a job.
 func NewAppResource() resource.Resource { return &appResource{} }
 
-type appResource struct {
-	connection *connection
-}
+type appResource struct{ resourceBase }
 
 var (
 	_ resource.ResourceWithConfigure        = (*appResource)(nil)
@@ -36,18 +34,8 @@ func (r *appResource) Metadata(_ context.Context, req resource.MetadataRequest, 
 	resp.ResourceBehavior.MutableIdentity = true
 }
 
-func (r *appResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
-	resp.IdentitySchema = identitySchema()
-}
-
 func (r *appResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = appSchema(ctx)
-}
-
-func (r *appResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	var diags diag.Diagnostics
-	r.connection, diags = connectionOf(req.ProviderData)
-	resp.Diagnostics.Append(diags...)
 }
 
 // Create registers the job. The state is saved before waiting, so that a job
@@ -78,7 +66,7 @@ func (r *appResource) Create(ctx context.Context, req resource.CreateRequest, re
 		resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, baselineKey, jobspec.Flatten(written.Job))...)
 	}
 	if err != nil {
-		resp.Diagnostics.Append(r.writeFailed(err, declaration, written)...)
+		resp.Diagnostics.Append(r.writeFailed(err, declaration, written))
 		return
 	}
 	logWrite(ctx, "registered a new job", declaration)
@@ -123,15 +111,15 @@ func (r *appResource) Update(ctx context.Context, req resource.UpdateRequest, re
 		resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, baselineKey, jobspec.Flatten(written.Job))...)
 	}
 	if err != nil {
-		resp.Diagnostics.Append(r.writeFailed(err, declaration, written)...)
+		resp.Diagnostics.Append(r.writeFailed(err, declaration, written))
 		return
 	}
 	logWrite(ctx, "registered a changed job", declaration)
 	resp.Diagnostics.Append(r.await(ctx, plan, written)...)
 }
 
-// isOverwritten reports whether an error is that somebody else has written the
-// job since it was written here.
+// isOverwritten reports whether an error is that another writer has changed the job
+// since it was written here.
 func isOverwritten(written nomad.Written, err error) bool {
 	var changed *nomad.ChangedError
 	return errors.As(err, &changed) && written.Job != nil
@@ -157,7 +145,8 @@ func (r *appResource) Delete(ctx context.Context, req resource.DeleteRequest, re
 	if err == nil && !detach {
 		// The job is gone, whatever its last instances do.
 		if err := client.AwaitStopped(waiting, t.Namespace, t.Job); err != nil {
-			resp.Diagnostics.AddWarning("Instances of a removed job may still run", sentence(err)+fmt.Sprintf("\n\nTo look further:\n  nomad job allocs -namespace=%s %s", t.Namespace, t.Job))
+			resp.Diagnostics.AddWarning("Instances of a removed job may still run", sentence(err)+fmt.Sprintf(
+				"\n\nTo look further:\n  nomad job allocs -namespace=%s %s", t.Namespace, t.Job))
 		}
 		if purge {
 			err = client.PurgeStoppedJob(context.WithoutCancel(ctx), t.Namespace, t.Job)
@@ -197,7 +186,8 @@ func (r *appResource) redeclare(ctx context.Context, plan, state appModelV0, bas
 	now, before := targetOf(declaration.Job, plan), state.target()
 	if !sameJob(now, before) {
 		diags.AddAttributeError(path.Root("jobspec"), "The jobspec names another job",
-			fmt.Sprintf("It was not known yet when this was planned that the jobspec would name %s instead of %s. Plan again: the job will be replaced.", now, before))
+			fmt.Sprintf("It was not known yet when this was planned that the jobspec would name %s instead of %s. Plan again: the job "+
+				"will be replaced.", now, before))
 		return declaration, diags
 	}
 	declaration.Check = state.unchanged(baseline)
@@ -237,38 +227,39 @@ func (r *appResource) await(ctx context.Context, m appModelV0, written nomad.Wri
 	case errors.Is(err, context.Canceled):
 		// No error, which would make Terraform replace a new job that may well
 		// be on its way. Terraform itself says that it was interrupted.
-		diags.AddWarning("Waiting for app "+app+" was interrupted", "Nomad has the job as it is declared. Whether it is healthy was not seen.\n\n"+err.Error())
+		diags.AddWarning("Waiting for app "+app+" was interrupted", "Nomad has the job as it is declared. Whether it is healthy was "+
+			"not seen.\n\n"+err.Error())
 	case errors.As(err, &rollout) && rollout.Unreachable():
-		diags.AddError("App "+app+" could not be watched any longer", err.Error()+"\n\nNomad has the job as it is declared. Whether it is healthy was not seen. If the app is new, Terraform plans to replace it; `terraform untaint` on it keeps it as it runs.\n\n"+r.connection.reach())
+		diags.AddError("App "+app+" could not be watched any longer", err.Error()+"\n\nNomad has the job as it is declared. Whether it "+
+			"is healthy was not seen. If the app is new, Terraform plans to replace it; `terraform untaint` on it keeps it as it "+
+			"runs.\n\n"+r.connection.reach())
 	default:
-		diags.AddError("App "+app+" is not healthy", err.Error()+"\n\nNomad has the job as it is declared. Correct what is wrong and apply again.")
+		diags.AddError("App "+app+" is not healthy", err.Error()+"\n\nNomad has the job as it is declared. Correct what is wrong and "+
+			"apply again.")
 	}
 	return diags
 }
 
-// writeFailed explains why a job could not be written, or not be kept from being
-// written over.
-func (r *appResource) writeFailed(err error, d nomad.Declaration, written nomad.Written) diag.Diagnostics {
-	var diags diag.Diagnostics
-	var changed *nomad.ChangedError
-	switch id := d.Block.Policy.App.String(); {
-	case isOverwritten(written, err):
-		diags.Append(changedAfter(err))
-	case errors.As(err, &changed):
-		diags.Append(changedBefore(err))
-	case errors.Is(err, nomad.ErrExists):
-		diags.AddError("The job exists already",
-			fmt.Sprintf("Job %s runs in namespace %s and is not in the state of this resource. To manage it here, import it:\n\n  terraform import nomadscale_app.<name> %s", *d.Job.ID, *d.Job.Namespace, id))
-	case errors.Is(err, nomad.ErrNotFound):
-		diags.AddError("The job is gone", sentence(err)+" It was removed since this was planned. Plan again: the job will be created.")
-	case errors.Is(err, nomad.ErrConflict):
-		diags.Append(keepsChanging(err))
-	case written.Job != nil:
-		diags.AddError("The job may not be registered", sentence(err)+" Nomad may have it all the same. Plan again to see.\n\n"+r.connection.reach())
-	default:
-		diags.AddError("The job could not be registered", sentence(err)+"\n\n"+r.connection.reach())
+// writeFailed explains why a job could not be written, or was overwritten.
+func (r *appResource) writeFailed(err error, d nomad.Declaration, written nomad.Written) diag.Diagnostic {
+	failed, after := "The job could not be registered", ""
+	if written.Job != nil {
+		failed, after = "The job may not be registered", "Nomad may have it all the same. Plan again to see."
 	}
-	return diags
+	return r.connection.explain(err, failed, after,
+		overwritten(written),
+		explanation{
+			of:      is(nomad.ErrExists),
+			summary: "The job exists already",
+			cause:   fmt.Sprintf("Job %s runs in namespace %s and is not in the state of this resource.", *d.Job.ID, *d.Job.Namespace),
+			advice:  fmt.Sprintf("To manage it here, import it:\n\n  terraform import nomadscale_app.<name> %s", d.Block.Policy.App),
+		},
+		explanation{
+			of:      is(nomad.ErrNotFound),
+			summary: "The job is gone",
+			advice:  "It was removed since this was planned. Plan again: the job will be created.",
+		},
+	)
 }
 
 func logWrite(ctx context.Context, message string, d nomad.Declaration) {

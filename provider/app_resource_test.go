@@ -228,7 +228,7 @@ func TestOtherGroupsKeepTheirCounts(t *testing.T) {
 			PreConfig: func() { change(t, id, func(j *api.Job) { *j.TaskGroups[1].Count = 2 }) },
 			Config:    config("count = 1", "6"), Check: other(2),
 		},
-		resource.TestStep{Config: config("count = 3", "6"), Check: other(3)}, // what is declared anew is set
+		resource.TestStep{Config: config("count = 3", "6"), Check: other(3)}, // what is newly declared is set
 	)
 }
 
@@ -409,7 +409,7 @@ func TestRefusedSpecifications(t *testing.T) {
 		"system":        refused(typed("system"), `runs once on every node and has no count to scale: use the type "service"`),
 		"sysbatch":      refused(typed("sysbatch"), `has no count to scale`),
 		"batch":         refused(typed("batch"), `use the type "service"`),
-		"own_block":     refused(spec("x", "scaling {\n max = 3\n }"), `has a scaling block of its own; remove it and say the same in the policy`),
+		"own_block":     refused(spec("x", "scaling {\n max = 3\n }"), `has a scaling block of its own; remove it and write its settings in the policy`),
 		"no_such_group": refused(strings.Replace(spec("x", ""), `group "web"`, `group "api"`, 1), `job x has no group "web"; its groups are api`),
 		"syntax":        refused(`job "x" { nonsense = 1 }`, `An argument named "nonsense" is not expected here`),
 		"broken_json":   refused(`{"Job": }`, `invalid character`),

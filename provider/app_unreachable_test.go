@@ -30,7 +30,7 @@ func TestUnreachableAtApply(t *testing.T) {
 		},
 		resource.TestStep{ // the state is that of before, and so is the plan
 			PreConfig: func() {
-				m.mend()
+				m.restore()
 				scale(t, id, 3)
 			},
 			Config:           config("6"),
@@ -61,7 +61,7 @@ func TestUnreachableWhileRegistering(t *testing.T) {
 			config := configuredAt(address, app("a", spec(id, ""), `autoscaling = {}`))
 			applyAndDestroy(t, gone(id),
 				resource.TestStep{Config: config, ExpectError: said(c.says)},
-				resource.TestStep{PreConfig: m.mend, Config: config, ConfigPlanChecks: action(c.next), Check: runs(id)},
+				resource.TestStep{PreConfig: m.restore, Config: config, ConfigPlanChecks: action(c.next), Check: runs(id)},
 			)
 		})
 	}
@@ -98,7 +98,7 @@ func TestUnreachableWhileWaiting(t *testing.T) {
 				ExpectError: said("Whether it is healthy was not seen"),
 			},
 			resource.TestStep{ // it was written, and the state says so
-				PreConfig:        m.mend,
+				PreConfig:        m.restore,
 				Config:           changed,
 				ConfigPlanChecks: action(plancheck.ResourceActionNoop),
 				Check:            counts(id, 1),
@@ -116,7 +116,7 @@ func TestUnreachableWhileWaiting(t *testing.T) {
 		applyAndDestroy(t, gone(id),
 			resource.TestStep{Config: impatient, ExpectError: said("Nomad is looked for at " + address)},
 			resource.TestStep{
-				PreConfig:        m.mend,
+				PreConfig:        m.restore,
 				Config:           config(address, id, `autoscaling = {}`),
 				ConfigPlanChecks: action(plancheck.ResourceActionReplace),
 				Check:            runs(id),

@@ -8,7 +8,6 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
@@ -18,9 +17,7 @@ import (
 // NewAppsDataSource returns nomadscale_apps, which lists the apps.
 func NewAppsDataSource() datasource.DataSource { return &appsDataSource{} }
 
-type appsDataSource struct {
-	connection *connection
-}
+type appsDataSource struct{ dataSourceBase }
 
 var _ datasource.DataSourceWithConfigure = (*appsDataSource)(nil)
 
@@ -69,11 +66,14 @@ func (d *appsDataSource) Metadata(_ context.Context, req datasource.MetadataRequ
 
 func (d *appsDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Lists the apps: the groups of jobs that have a nomadscale policy, whoever has declared it, with their counts and last actions.",
+		MarkdownDescription: "Lists the apps: the groups of jobs that have a nomadscale policy, wherever it is declared, with their " +
+			"counts and last actions.",
 		Attributes: map[string]schema.Attribute{
-			"namespace": schema.StringAttribute{Optional: true, MarkdownDescription: "Only those of this namespace. Default: all that the token may see."},
-			"prefix":    schema.StringAttribute{Optional: true, MarkdownDescription: "Only those of jobs whose ID begins with this."},
-			"enabled":   schema.BoolAttribute{Optional: true, MarkdownDescription: "Only those whose policy is enabled, or with `false` only those whose policy is not. One that is wrong is neither."},
+			"namespace": schema.StringAttribute{Optional: true, MarkdownDescription: "Only those of this namespace. Default: all that the " +
+				"token may see."},
+			"prefix": schema.StringAttribute{Optional: true, MarkdownDescription: "Only those of jobs whose ID begins with this."},
+			"enabled": schema.BoolAttribute{Optional: true, MarkdownDescription: "Only those whose policy is enabled, or with `false` " +
+				"only those whose policy is not. One that is wrong is neither."},
 			"apps": schema.ListNestedAttribute{
 				Computed: true, MarkdownDescription: "The apps, in the order of their `id`.",
 				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
@@ -126,12 +126,6 @@ func actionAttributes() map[string]schema.Attribute {
 		"rule":   computedText("The rule of the decision. Null when it was by hand, or by something else than nomadscale."),
 		"reason": computedText("Why, in words."),
 	}
-}
-
-func (d *appsDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
-	var diags diag.Diagnostics
-	d.connection, diags = connectionOf(req.ProviderData)
-	resp.Diagnostics.Append(diags...)
 }
 
 // Read lists all apps at once, and asks for the counts of those that are wanted.

@@ -52,23 +52,27 @@ func configSchema() schema.Schema {
 		return a
 	}
 	return schema.Schema{
-		MarkdownDescription: "Declares apps on [HashiCorp Nomad](https://www.nomadproject.io) that start when a request comes, grow with the load, keep a buffer warm and go to zero.",
+		MarkdownDescription: "Declares apps on [HashiCorp Nomad](https://www.nomadproject.io) that start when a request comes, grow " +
+			"with the load, keep a buffer warm and go to zero.",
 		Attributes: map[string]schema.Attribute{
-			"address":     text("The URL of a Nomad agent; `unix://` sockets too. Default: `NOMAD_ADDR`, else `http://127.0.0.1:4646`."),
-			"region":      text("The region to speak to. Default: `NOMAD_REGION`, else the agent's own."),
-			"namespace":   text("The namespace of jobs whose specification names none. Default: `NOMAD_NAMESPACE`, else `default`."),
-			"secret_id":   secret("The secret ID of an ACL token. It needs `submit-job`, `read-job` and `parse-job` in the namespaces of the jobs. Default: `NOMAD_TOKEN`."),
-			"http_auth":   secret("User and password for HTTP basic authentication, as `user:password`. Default: `NOMAD_HTTP_AUTH`."),
-			"ca_file":     either(text("A PEM file with the certificate authority of the agent's certificate. Default: `NOMAD_CACERT`."), "ca_pem"),
-			"ca_pem":      text("The same as text, instead of `ca_file`."),
-			"cert_file":   either(text("A PEM file with the client certificate. Default: `NOMAD_CLIENT_CERT`."), "cert_pem"),
-			"cert_pem":    text("The same as text, instead of `cert_file`."),
-			"key_file":    either(text("A PEM file with the key of the client certificate. Default: `NOMAD_CLIENT_KEY`."), "key_pem"),
-			"key_pem":     secret("The same as text, instead of `key_file`."),
-			"skip_verify": schema.BoolAttribute{Optional: true, MarkdownDescription: "Accept any certificate of the agent. Default: `NOMAD_SKIP_VERIFY`, else `false`."},
+			"address":   text("The URL of a Nomad agent; `unix://` sockets too. Default: `NOMAD_ADDR`, else `http://127.0.0.1:4646`."),
+			"region":    text("The region to speak to. Default: `NOMAD_REGION`, else the agent's own."),
+			"namespace": text("The namespace of jobs whose specification names none. Default: `NOMAD_NAMESPACE`, else `default`."),
+			"secret_id": secret("The secret ID of an ACL token. It needs `submit-job`, `read-job` and `parse-job` in the namespaces of " +
+				"the jobs. Default: `NOMAD_TOKEN`."),
+			"http_auth": secret("User and password for HTTP basic authentication, as `user:password`. Default: `NOMAD_HTTP_AUTH`."),
+			"ca_file":   either(text("A PEM file with the certificate authority of the agent's certificate. Default: `NOMAD_CACERT`."), "ca_pem"),
+			"ca_pem":    text("The same as text, instead of `ca_file`."),
+			"cert_file": either(text("A PEM file with the client certificate. Default: `NOMAD_CLIENT_CERT`."), "cert_pem"),
+			"cert_pem":  text("The same as text, instead of `cert_file`."),
+			"key_file":  either(text("A PEM file with the key of the client certificate. Default: `NOMAD_CLIENT_KEY`."), "key_pem"),
+			"key_pem":   secret("The same as text, instead of `key_file`."),
+			"skip_verify": schema.BoolAttribute{Optional: true, MarkdownDescription: "Accept any certificate of the agent. Default: " +
+				"`NOMAD_SKIP_VERIFY`, else `false`."},
 			"ignore_env_vars": schema.MapAttribute{
 				Optional: true, ElementType: types.BoolType,
-				MarkdownDescription: "Environment variables that are not to be used, as `{ NOMAD_NAMESPACE = true }`. `NOMAD_NAMESPACE` and `NOMAD_REGION` can be ignored.",
+				MarkdownDescription: "Environment variables that are not to be used, as `{ NOMAD_NAMESPACE = true }`. `NOMAD_NAMESPACE` and " +
+					"`NOMAD_REGION` can be ignored.",
 			},
 		},
 		Blocks: map[string]schema.Block{
@@ -94,7 +98,8 @@ func (m configModel) apiConfig() (*api.Config, diag.Diagnostics) {
 		case name == "NOMAD_REGION" && ignore.ValueBool():
 			config.Region = ""
 		case name != "NOMAD_NAMESPACE" && name != "NOMAD_REGION":
-			diags.AddAttributeError(path.Root("ignore_env_vars").AtMapKey(name), "Invalid ignore_env_vars", name+" cannot be ignored; NOMAD_NAMESPACE and NOMAD_REGION can.")
+			diags.AddAttributeError(path.Root("ignore_env_vars").AtMapKey(name), "Invalid ignore_env_vars", name+
+				" cannot be ignored; NOMAD_NAMESPACE and NOMAD_REGION can.")
 		}
 	}
 	set := func(field *string, value types.String) {

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -48,25 +47,13 @@ func (c *connection) parseJob(ctx context.Context, jobspec string) (*api.Job, er
 	return job, nil
 }
 
-// connectionOf takes the connection from what Configure has passed on. It is nil
-// when the provider has not been configured yet.
-func connectionOf(data any) (*connection, diag.Diagnostics) {
-	if data == nil {
-		return nil, nil
-	}
-	c, ok := data.(*connection)
-	if !ok {
-		return nil, diag.Diagnostics{diag.NewErrorDiagnostic("Unexpected provider data", fmt.Sprintf("Got %T. This is a bug in the provider.", data))}
-	}
-	return c, nil
-}
-
 // use returns the client, or says why there is none.
 func (c *connection) use() (*nomad.Client, diag.Diagnostics) {
 	var diags diag.Diagnostics
 	if c == nil || c.client == nil {
 		diags.AddError("The provider is not configured",
-			"Part of the provider's configuration is not known yet, so Nomad cannot be reached. Apply first what it depends on, with -target, or give it values that are known.")
+			"Part of the provider's configuration is not known yet, so Nomad cannot be reached. Apply first what it depends on, with "+
+				"-target, or give it values that are known.")
 		return nil, diags
 	}
 	return c.client, nil

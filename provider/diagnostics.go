@@ -5,8 +5,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/hashicorp/terraform-plugin-framework/diag"
 )
 
 // sentence makes a sentence of an error's text.
@@ -27,22 +25,6 @@ func (c *connection) reach() string {
 	if u, err := url.Parse(address); err == nil {
 		address = u.Redacted()
 	}
-	return "Nomad is looked for at " + address + ". Its address and token come from the provider's address and secret_id, or from NOMAD_ADDR and NOMAD_TOKEN."
-}
-
-// keepsChanging is the diagnostic for a job that others write all the time.
-func keepsChanging(err error) diag.Diagnostic {
-	return diag.NewErrorDiagnostic("The job keeps changing", sentence(err)+" Something else writes the job at the same time. See who does with `nomad job history`, then apply again.")
-}
-
-// changedBefore is the diagnostic for what somebody has changed between plan and
-// apply.
-func changedBefore(err error) diag.Diagnostic {
-	return diag.NewErrorDiagnostic("The job was changed since this was planned", sentence(err)+" Nothing was written, so that this is not lost unseen. Plan again: the plan shows the change, and applying it undoes it.")
-}
-
-// changedAfter is the diagnostic for what somebody has changed right after the
-// write.
-func changedAfter(err error) diag.Diagnostic {
-	return diag.NewErrorDiagnostic("The job was changed right after it was written", sentence(err)+" That stands. See who did with `nomad job history`, then plan again: the plan shows the change, and applying it undoes it.")
+	return "Nomad is looked for at " + address + ". Its address and token come from the provider's address and secret_id, or from " +
+		"NOMAD_ADDR and NOMAD_TOKEN."
 }

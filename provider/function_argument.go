@@ -19,7 +19,8 @@ import (
 // because an object type would ask for every attribute.
 var policyParameter = function.DynamicParameter{
 	Name: "policy",
-	MarkdownDescription: "An object with the attributes `autoscaling` and, if need be, `service_selection_mode` and `routing`, each as in `nomadscale_app`. " +
+	MarkdownDescription: "An object with the attributes `autoscaling` and, if need be, `service_selection_mode` and `routing`, each " +
+		"as in `nomadscale_app`. " +
 		"What is left out or null has its default.",
 }
 

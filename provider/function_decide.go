@@ -30,14 +30,18 @@ func (decideFunction) Metadata(_ context.Context, _ function.MetadataRequest, re
 func (decideFunction) Definition(_ context.Context, _ function.DefinitionRequest, resp *function.DefinitionResponse) {
 	resp.Definition = function.Definition{
 		Summary: "Decide how many instances should run",
-		MarkdownDescription: "Answers how many instances a policy asks for under a load, with the reason, by the function that the autoscaler's plugin and the gateway decide by. " +
-			"It asks nothing of Nomad. The result is an object: `count`, how many instances should run; `direction`, `up`, `down` or `none`; `rule`, the rule that fired; `reason`, why, in words; " +
-			"`goal`, the count that the load calls for, within the bounds; `demand`, the load in instances at 100 %, and `utilisation`, the demand on each instance besides the buffer, both null while the load is unknown; " +
+		MarkdownDescription: "Answers how many instances a policy asks for under a load, with the reason, by the function that the " +
+			"autoscaler's plugin and the gateway decide by. " +
+			"It asks nothing of Nomad. The result is an object: `count`, how many instances should run; `direction`, `up`, `down` or " +
+			"`none`; `rule`, the rule that fired; `reason`, why, in words; " +
+			"`goal`, the count that the load calls for, within the bounds; `demand`, the load in instances at 100 %, and `utilisation`, " +
+			"the demand on each instance that is not buffer, both null while the load is unknown; " +
 			"`wait`, how long a cooldown still holds the count back.",
 		Parameters: []function.Parameter{policyParameter, function.DynamicParameter{
 			Name: "observation",
 			MarkdownDescription: "An object: `desired`, the count now; `load`, in the metric of the policy, null while it is unknown; " +
-				"`since_load`, for how long it has been that, long ago by default; `since_up` and `since_change`, how long ago the last action up and the last change of the count were, never by default. Durations are as in the policy.",
+				"`since_load`, for how long it has been that, long ago by default; `since_up` and `since_change`, how long ago the last " +
+				"action up and the last change of the count were, never by default. Durations are as in the policy.",
 		}},
 		Return: function.ObjectReturn{AttributeTypes: decisionTypes},
 	}

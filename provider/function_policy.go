@@ -26,7 +26,8 @@ func (policyFunction) Metadata(_ context.Context, _ function.MetadataRequest, re
 func (policyFunction) Definition(_ context.Context, _ function.DefinitionRequest, resp *function.DefinitionResponse) {
 	resp.Definition = function.Definition{
 		Summary: "Render a policy as a scaling block",
-		MarkdownDescription: "Renders a policy as the `scaling` block of a group in HCL, for a job that Terraform does not own or that is written by hand. " +
+		MarkdownDescription: "Renders a policy as the `scaling` block of a group in HCL, for a job that Terraform does not own or that " +
+			"is written by hand. " +
 			"The block says every value, those by default too. It asks nothing of Nomad.",
 		Parameters: []function.Parameter{
 			function.StringParameter{Name: "app", MarkdownDescription: "The group that the block is for, as `<namespace>/<job>/<group>`."},

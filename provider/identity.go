@@ -61,7 +61,8 @@ func importedTarget(ctx context.Context, req resource.ImportStateRequest) (scale
 		t := scaler.AppID{Namespace: identity.Namespace.ValueString(), Job: identity.JobID.ValueString(), Group: identity.Group.ValueString()}
 		for name, value := range map[string]string{"namespace": t.Namespace, "job_id": t.Job, "group": t.Group} {
 			if value == "" && !diags.HasError() {
-				diags.AddAttributeError(path.Root(name), "Invalid import identity", name+" is empty. Name the namespace, the job_id and the group, such as default, web and web.")
+				diags.AddAttributeError(path.Root(name), "Invalid import identity", name+" is empty. Name the namespace, the job_id and the "+
+					"group, such as default, web and web.")
 			}
 		}
 		return t, diags
@@ -69,7 +70,8 @@ func importedTarget(ctx context.Context, req resource.ImportStateRequest) (scale
 	t, err := scaler.ParseAppID(req.ID)
 	if err != nil {
 		diags.AddError("Invalid import ID",
-			fmt.Sprintf("%q is not <namespace>/<job>/<group>, such as default/web/web. The namespace ends at the first slash and the group begins after the last.", req.ID))
+			fmt.Sprintf("%q is not <namespace>/<job>/<group>, such as default/web/web. The namespace ends at the first slash and the "+
+				"group begins after the last.", req.ID))
 	}
 	return t, diags
 }

@@ -2,13 +2,10 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"os"
-	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
-	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
@@ -20,9 +17,7 @@ import (
 // NewInstancesDataSource returns nomadscale_instances, the instances of an app.
 func NewInstancesDataSource() datasource.DataSource { return &instancesDataSource{} }
 
-type instancesDataSource struct {
-	connection *connection
-}
+type instancesDataSource struct{ dataSourceBase }
 
 var (
 	_ datasource.DataSourceWithConfigure      = (*instancesDataSource)(nil)
@@ -35,12 +30,6 @@ func (d *instancesDataSource) Metadata(_ context.Context, req datasource.Metadat
 
 func (d *instancesDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = instancesSchema()
-}
-
-func (d *instancesDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
-	var diags diag.Diagnostics
-	d.connection, diags = connectionOf(req.ProviderData)
-	resp.Diagnostics.Append(diags...)
 }
 
 // ValidateConfig checks the mode and the addresses, as far as they are known.
@@ -63,7 +52,8 @@ func (d *instancesDataSource) ValidateConfig(ctx context.Context, req datasource
 		if _, err := parseAddress(text); err != nil {
 			at := path.Root("gateways").AtListIndex(i)
 			resp.Diagnostics.AddAttributeError(at, "Invalid gateways",
-				wrongValue(at, &scaler.ValueError{Value: text.ValueString(), Allowed: "the URL of a gateway's admin listener, such as http://10.0.0.1:9090"}))
+				wrongValue(at, &scaler.ValueError{Value: text.ValueString(), Allowed: "the URL of a gateway's admin listener, such as " +
+					"http://10.0.0.1:9090"}))
 		}
 	}
 }
@@ -92,23 +82,24 @@ func (d *instancesDataSource) Read(ctx context.Context, req datasource.ReadReque
 	t := m.resolve(d.connection)
 	block, err := client.Block(ctx, t)
 	if err != nil {
-		resp.Diagnostics.Append(d.connection.unread(err, "The app"))
+		resp.Diagnostics.Append(d.connection.explain(err, "The app could not be read", ""))
 		return
 	}
 	instances, err := client.Instances(ctx, t)
 	if err != nil {
-		resp.Diagnostics.Append(d.connection.unread(err, "The instances"))
+		resp.Diagnostics.Append(d.connection.explain(err, "The instances could not be read", ""))
 		return
 	}
 	if m.ServiceSelectionMode.IsNull() {
 		m.ServiceSelectionMode = types.StringValue(string(block.Policy.ServiceSelectionMode))
 	}
-	m.fill(instances, ask(ctx, m.fleet(client), t), block.Policy)
+	view, err := m.gateways(client).View(ctx, t)
+	m.fill(instances, askedView{view, err}, block.Policy)
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
-// fleet is where the load is asked for.
-func (m instancesModel) fleet(client *nomad.Client) *api.Client {
+// gateways are asked for the load.
+func (m instancesModel) gateways(client *nomad.Client) *api.Client {
 	f := &api.Client{
 		Services: client, Service: api.AdminService, Namespace: "default",
 		Token: os.Getenv(api.AdminTokenVariable), HTTP: &http.Client{Timeout: api.LookTimeout},
@@ -124,21 +115,4 @@ func (m instancesModel) fleet(client *nomad.Client) *api.Client {
 		}
 	}
 	return f
-}
-
-// ask asks every gateway for an app.
-func ask(ctx context.Context, f *api.Client, t scaler.AppID) (o fleetView) {
-	var loads map[scaler.AppID]api.TotalLoad
-	if o.apps, o.err = f.Statuses(ctx, t); o.err == nil {
-		loads, o.err = f.Loads(ctx)
-	}
-	if o.err != nil {
-		o.err = errors.New(strings.ReplaceAll(o.err.Error(), "\n", "; "))
-		return o
-	}
-	var known bool
-	if o.load, known = loads[t]; !known {
-		o.err = errors.New("a gateway does not know the load of " + t.String())
-	}
-	return o
 }

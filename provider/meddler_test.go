@@ -102,8 +102,8 @@ func (m *meddler) lose(now bool) {
 	}
 }
 
-// mend cuts no more.
-func (m *meddler) mend() {
+// restore cuts no more.
+func (m *meddler) restore() {
 	m.deaf.Store(false)
 	m.mute.Store(false)
 	m.cut.Store(0)

@@ -18,7 +18,7 @@ func NewOverrideList() list.ListResource { return &overrideResource{} }
 var _ list.ListResourceWithConfigure = (*overrideResource)(nil)
 
 func (r *overrideResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
-	resp.Schema = listSchema("The overrides that are in force, whoever set them.")
+	resp.Schema = listSchema("The overrides that are in force, set here or elsewhere.")
 }
 
 // List lists the overrides that are in force.

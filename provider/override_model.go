@@ -41,7 +41,8 @@ func overrideSchema() schema.Schema {
 		}
 	}
 	return schema.Schema{
-		MarkdownDescription: "Changes the bounds, the buffer or the target of an app for a while, or holds its count, without a new version of the job.",
+		MarkdownDescription: "Changes the bounds, the buffer or the target of an app for a while, or holds its count, without a new " +
+			"version of the job.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{Computed: true, MarkdownDescription: "`<namespace>/<job>/<group>`."},
 			"namespace": schema.StringAttribute{
@@ -63,12 +64,14 @@ func overrideSchema() schema.Schema {
 				MarkdownDescription: "Stands in for the policy's `buffer_instances`.",
 			},
 			"target": schema.Float64Attribute{
-				Optional:            true,
-				MarkdownDescription: "Stands in for the load that one instance carries, in the metric of the policy: its `target_requests_per_instance`, `target_concurrency_per_instance` or `target_per_instance`.",
+				Optional: true,
+				MarkdownDescription: "Stands in for the load that one instance carries, in the metric of the policy: its " +
+					"`target_requests_per_instance`, `target_concurrency_per_instance` or `target_per_instance`.",
 			},
 			"hold": schema.BoolAttribute{
-				Optional:            true,
-				MarkdownDescription: "Keep the count as it is. Stands alone, without `min_instances`, `max_instances`, `buffer_instances` and `target`.",
+				Optional: true,
+				MarkdownDescription: "Keep the count as it is. Stands alone, without `min_instances`, `max_instances`, `buffer_instances` " +
+					"and `target`.",
 			},
 			"expires_at": schema.StringAttribute{
 				Optional: true, Computed: true,

@@ -28,7 +28,8 @@ func (r *overrideResource) ValidateConfig(ctx context.Context, req resource.Vali
 	case config.ExpiresAt.IsNull() && config.Duration.IsNull():
 		resp.Diagnostics.AddAttributeError(path.Root("expires_at"), "An override has an end", "Either expires_at or duration must be given.")
 	case !config.ExpiresAt.IsNull() && !config.Duration.IsNull():
-		resp.Diagnostics.AddAttributeError(path.Root("expires_at"), "An override has one end", "Only one of expires_at and duration can be given.")
+		resp.Diagnostics.AddAttributeError(path.Root("expires_at"), "An override has one end", "Only one of expires_at and duration can "+
+			"be given.")
 	case !config.Duration.IsNull() && !config.Duration.IsUnknown():
 		if _, err := lasts(config.Duration); err != nil {
 			resp.Diagnostics.Append(invalidOverride(err)...)

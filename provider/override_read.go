@@ -47,8 +47,3 @@ func (r *overrideResource) Read(ctx context.Context, req resource.ReadRequest, r
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 	resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, overrideKey, declared)...)
 }
-
-// ImportState takes <namespace>/<job>/<group> or the identity.
-func (r *overrideResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	importTarget(ctx, req, resp)
-}

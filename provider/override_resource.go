@@ -17,16 +17,13 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 // NewOverrideResource returns nomadscale_override, which changes a policy for a
 // while.
 func NewOverrideResource() resource.Resource { return &overrideResource{} }
 
-type overrideResource struct {
-	connection *connection
-}
+type overrideResource struct{ resourceBase }
 
 var (
 	_ resource.ResourceWithConfigure      = (*overrideResource)(nil)
@@ -47,16 +44,6 @@ func (r *overrideResource) Schema(_ context.Context, _ resource.SchemaRequest, r
 	resp.Schema = overrideSchema()
 }
 
-func (r *overrideResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
-	resp.IdentitySchema = identitySchema()
-}
-
-func (r *overrideResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	var diags diag.Diagnostics
-	r.connection, diags = connectionOf(req.ProviderData)
-	resp.Diagnostics.Append(diags...)
-}
-
 // overrideKey is where private state keeps the override that was declared.
 const overrideKey = "override"
 
@@ -68,7 +55,7 @@ type declaredOverride struct {
 	// Duration is the one that its end was counted by, or "".
 	Duration string `json:"duration,omitempty"`
 	// Index is that of the variable as it was written: with another one it is
-	// somebody else's.
+	// another operator's.
 	Index uint64 `json:"index"`
 	// Seen is the index at the last refresh, on which the plan stands.
 	Seen uint64 `json:"seen"`
@@ -164,8 +151,9 @@ func (r *overrideResource) Delete(ctx context.Context, req resource.DeleteReques
 	case err == nil && o.ModifyIndex == declared.Index:
 	case err == nil && o.Override != nil && !o.Override.Live(r.connection.now()):
 	case err == nil, errors.Is(err, nomad.ErrConflict):
-		resp.Diagnostics.AddWarning("Somebody else's override stays",
-			fmt.Sprintf("The override of %s was changed outside of Terraform, so it is not removed. To end it:\n\n  nomadscale override clear %s", t, t))
+		resp.Diagnostics.AddWarning("Another operator's override stays",
+			fmt.Sprintf("The override of %s was changed outside of Terraform, so it is not removed. To end it:\n\n  nomadscale override "+
+				"clear %s", t, t))
 	default:
 		resp.Diagnostics.AddError("The override could not be cleared", sentence(err)+"\n\n"+r.connection.reach())
 	}
@@ -185,11 +173,12 @@ func (r *overrideResource) place(ctx context.Context, client *nomad.Client, t sc
 		return o.ModifyIndex, nil
 	}
 	return 0, diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root("job_id"), "The app has an override already",
-		fmt.Sprintf("%s: %s. It is not in the state of this resource. To manage it here, import it:\n\n  terraform import nomadscale_override.<name> %s\n\nOr end it, and apply again:\n\n  nomadscale override clear %s",
+		fmt.Sprintf("%s: %s. It is not in the state of this resource. To manage it here, import it:\n\n  terraform import "+
+			"nomadscale_override.<name> %s\n\nOr end it, and apply again:\n\n  nomadscale override clear %s",
 			t, inForce(o, now), t, t))}
 }
 
-// inForce tells of an override that somebody has set.
+// inForce describes an override that an operator has set.
 func inForce(o nomad.AppOverride, now time.Time) string {
 	if o.Override == nil {
 		return "it cannot be read, for " + o.Err.Error()
@@ -240,21 +229,23 @@ func (r *overrideResource) set(ctx context.Context, client *nomad.Client, plan *
 
 // setFailed explains why an override could not be set.
 func (r *overrideResource) setFailed(err error, t scaler.AppID) diag.Diagnostics {
-	var diags diag.Diagnostics
-	switch {
-	case len(scaler.ValueErrors(err)) > 0:
+	if len(scaler.ValueErrors(err)) > 0 {
 		return invalidOverride(err)
-	case errors.Is(err, nomad.ErrConflict):
-		diags.AddError("The override has changed", fmt.Sprintf("Somebody else has changed or cleared the override of %s since this was planned; theirs stays. Plan again.", t))
-	case errors.Is(err, jobspec.ErrNoGroup):
-		diags.AddAttributeError(path.Root("group"), "Invalid group", sentence(err))
-	case errors.Is(err, nomad.ErrNotFound):
-		diags.AddAttributeError(path.Root("job_id"), "There is no such app",
-			sentence(err)+" Only a group with a nomadscale policy can be overridden: declare it first, with nomadscale_app or nomadscale_policy, and refer to that from here.")
-	default:
-		diags.AddError("The override could not be set", sentence(err)+"\n\n"+r.connection.reach())
 	}
-	return diags
+	return diag.Diagnostics{r.connection.explain(err, "The override could not be set", "",
+		explanation{
+			of:      is(nomad.ErrConflict),
+			summary: "The override has changed",
+			cause:   fmt.Sprintf("Another operator has changed or cleared the override of %s since this was planned.", t),
+			advice:  "That override stays. Plan again.",
+		},
+		explanation{
+			of: is(nomad.ErrNotFound), at: "job_id",
+			summary: "There is no such app",
+			advice: "Only a group with a nomadscale policy can be overridden: declare it first, with nomadscale_app or " +
+				"nomadscale_policy, and refer to that from here.",
+		},
+	)}
 }
 
 // overridden are the attributes that an error of package scaler can name; any
@@ -285,7 +276,8 @@ func invalidOverride(err error) diag.Diagnostics {
 			diags.AddError("Nothing is overridden", "At least one of min_instances, max_instances, buffer_instances, target and hold must be given.")
 			continue
 		case strings.Contains(e.Allowed, "of the scaling block"):
-			detail += " Nomad itself refuses a count beyond it. Widen hard_min_instances and hard_max_instances in the app's policy first; when the same run is to do that, apply the app alone before, with -target."
+			detail += " Nomad itself refuses a count beyond it. Widen hard_min_instances and hard_max_instances in the app's policy " +
+				"first; when the same run is to do that, apply the app alone before, with -target."
 		case e.Key == "min_instances" || e.Key == "max_instances" || e.Key != p.String():
 			detail += " What the override leaves out is as in the app's policy."
 		}

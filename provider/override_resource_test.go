@@ -172,7 +172,7 @@ func TestOverrideLifecycle(t *testing.T) {
 			  reason   = "launch"`),
 			ConfigPlanChecks: overrideAction(plancheck.ResourceActionNoop),
 		},
-		resource.TestStep{ // a change counts anew
+		resource.TestStep{ // a change starts the duration again
 			PreConfig: func() { c.advance(time.Hour) },
 			Config: override(target, `min_instances = 1
 			  max_instances    = 40
@@ -231,7 +231,7 @@ func TestOverrideExpires(t *testing.T) {
 		empty(func() { c.advance(59 * time.Minute) }),
 		empty(func() { c.advance(time.Minute) }), // expired, and still there
 		empty(must(t, func() error { return clearByHand(target) })),
-		resource.TestStep{ // another declaration begins anew
+		resource.TestStep{ // another declaration starts again
 			Config:            config(25),
 			ConfigPlanChecks:  overrideAction(plancheck.ResourceActionUpdate, plancheck.ExpectUnknownValue(o, tfjsonpath.New("expires_at"))),
 			ConfigStateChecks: []statecheck.StateCheck{overrideHolds("expires_at", knownvalue.StringExact(c.start.Add(2*time.Hour).Format(time.RFC3339)))},
@@ -271,7 +271,7 @@ func TestProlongedOverrideExpires(t *testing.T) {
 	)
 }
 
-// Before it expires, whatever somebody changes is shown alone, and put back with
+// Before it expires, each change by hand is shown alone, and undone with
 // the end that it had.
 func TestOverrideDrift(t *testing.T) {
 	t.Parallel()
@@ -377,7 +377,7 @@ func TestInvalidOverrides(t *testing.T) {
 // An app that comes in the same run is checked when it is there.
 func TestOverrideOfANewApp(t *testing.T) {
 	t.Parallel()
-	const id = "overridden-anew"
+	const id = "overridden-again"
 	target := scaler.AppID{Namespace: "default", Job: id, Group: "web"}
 	declared := func(most int) string {
 		return app("a", spec(id, "count = 0"), `autoscaling = { min_instances = 0, max_instances = 2, hard_max_instances = 9 }`) + fmt.Sprintf(`
@@ -418,7 +418,7 @@ func TestForeignOverride(t *testing.T) {
 	)
 }
 
-// Between plan and apply the autoscaler may scale, but nobody may change the
+// Between plan and apply the autoscaler may scale, but no one may change the
 // override unseen.
 func TestSavedPlanOfAnOverride(t *testing.T) {
 	t.Parallel()
@@ -438,7 +438,7 @@ func TestSavedPlanOfAnOverride(t *testing.T) {
 	applyAt(t, c, inNomad(target, "max 40 by ada"),
 		resource.TestStep{Config: config(20), ConfigPlanChecks: overrideAction(plancheck.ResourceActionCreate, scaled)},
 		resource.TestStep{Config: config(21), ConfigPlanChecks: overrideAction(plancheck.ResourceActionUpdate, scaled), Check: inNomad(target, "max 21 by terraform")},
-		resource.TestStep{Config: config(22), ConfigPlanChecks: overrideAction(plancheck.ResourceActionUpdate, changed), ExpectError: saying("Somebody else has changed or cleared the override of default/override-races/app since this was planned; theirs stays")},
+		resource.TestStep{Config: config(22), ConfigPlanChecks: overrideAction(plancheck.ResourceActionUpdate, changed), ExpectError: saying("Another operator has changed or cleared the override of default/override-races/app since this was planned. That override stays")},
 		// Destroying leaves it too.
 	)
 }

@@ -14,7 +14,8 @@ func NewPolicyList() list.ListResource { return &policyResource{} }
 var _ list.ListResourceWithConfigure = (*policyResource)(nil)
 
 func (r *policyResource) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
-	resp.Schema = listSchema("The groups that have a nomadscale policy, whoever wrote it: what `nomadscale_policy` can adopt without touching the jobs. " +
+	resp.Schema = listSchema("The groups that have a nomadscale policy, wherever it is declared: what `nomadscale_policy` can adopt " +
+		"without touching the jobs. " +
 		"Whoever wants to declare the jobs as well lists `nomadscale_app` instead.")
 }
 

@@ -32,33 +32,41 @@ func policySchema(ctx context.Context) schema.Schema {
 		"id": schema.StringAttribute{Computed: true, MarkdownDescription: "`<namespace>/<job>/<group>`."},
 		"namespace": schema.StringAttribute{
 			Optional: true, Computed: true, Validators: notEmpty,
-			MarkdownDescription: "The namespace of the job. Default: the provider's. Another one moves the policy there: it is taken out here first.",
+			MarkdownDescription: "The namespace of the job. Default: the provider's. Another one moves the policy there: it is taken out " +
+				"here first.",
 		},
 		"job_id": schema.StringAttribute{
 			Required: true, Validators: notEmpty,
-			MarkdownDescription: "The ID of the job, a service job that something else owns. Refer to the resource that owns it where the same configuration does. " +
+			MarkdownDescription: "The ID of the job, a service job that something else owns. Refer to the resource that owns it where the " +
+				"same configuration does. " +
 				"Another ID moves the policy to that job.",
 		},
 		"group": schema.StringAttribute{
 			Required: true, Validators: notEmpty,
-			MarkdownDescription: "The group of the job that scales. Another group moves the policy to it. A group has one policy; those of the other groups of the job are resources of their own.",
+			MarkdownDescription: "The group of the job that scales. Another group moves the policy to it. A group has one policy; those " +
+				"of the other groups of the job are resources of their own.",
 		},
 		"detach": schema.BoolAttribute{
 			Optional: true, Computed: true, Default: booldefault.StaticBool(false),
-			MarkdownDescription: "Do not wait for a rollout of the job to end before the policy is written, nor for the deployment that the change of the policy makes. While it runs, which is ten seconds with the default `update` block, Nomad refuses to scale the job. Default: `false`.",
+			MarkdownDescription: "Do not wait for a rollout of the job to end before the policy is written, nor for the deployment that " +
+				"the change of the policy makes. While it runs, which is ten seconds with the default `update` block, Nomad refuses " +
+				"to scale the job. Default: `false`.",
 		},
 		"drift": schema.MapAttribute{
 			Computed: true, ElementType: types.StringType,
-			MarkdownDescription: "What somebody changed by hand in the group's `scaling` block outside of the policy, by path, as `group.web.scaling.policy.cooldown = \"5m (declared 1ms)\"`. " +
-				"It is always planned to be empty: a plan shows the changes, and applying it undoes them. The rest of the job is its owner's and never drift; counts are not either.",
+			MarkdownDescription: "What has changed in the group's `scaling` block outside of Terraform and of the policy, by path, as " +
+				"`group.web.scaling.policy.cooldown = \"5m (declared 1ms)\"`. " +
+				"It is always planned to be empty: a plan shows the changes, and applying it undoes them. The rest of the job is its owner's " +
+				"and never drift; counts are not either.",
 		},
 		"timeouts": timeoutsAttribute(ctx, "the deployment that a new policy makes", "the deployment that a changed policy makes", "Nomad to take the policy out"),
 	} {
 		attributes[name] = attribute
 	}
 	return schema.Schema{
-		MarkdownDescription: "A policy by which a group of a job scales that something else owns: a person, a pipeline or another Terraform resource.",
-		Attributes:          attributes,
+		MarkdownDescription: "A policy by which a group of a job scales that something else owns: a person, a pipeline or another " +
+			"Terraform resource.",
+		Attributes: attributes,
 	}
 }
 

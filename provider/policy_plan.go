@@ -27,13 +27,8 @@ func (r *policyResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 	if req.Plan.Raw.IsNull() {
 		return
 	}
-	var config, plan, before policyModelV0
-	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	exists := !req.State.Raw.IsNull()
-	if exists {
-		resp.Diagnostics.Append(req.State.Get(ctx, &before)...)
-	}
+	config, plan, before, exists, diags := readPlan[policyModelV0](ctx, req)
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -92,7 +87,7 @@ func (r *policyResource) checkTarget(ctx context.Context, t scaler.AppID, plan p
 	case err == nil || errors.Is(err, nomad.ErrNotFound):
 		return r.advise(ctx, job, plan)
 	case errors.Is(err, jobspec.ErrNoGroup) || errors.Is(err, jobspec.ErrSpecification):
-		return cannotScale(err)
+		return diag.Diagnostics{explained(err)}
 	default:
 		return diag.Diagnostics{diag.NewAttributeWarningDiagnostic(path.Root("job_id"), "The job could not be checked",
 			sentence(err)+" Planning goes on without; applying will need Nomad.\n\n"+r.connection.reach())}
@@ -109,13 +104,4 @@ func (r *policyResource) advise(ctx context.Context, job *api.Job, plan policyMo
 		return diags
 	}
 	return r.connection.advise(ctx, job, block, path.Root("job_id"))
-}
-
-// cannotScale is the diagnostic for a job or a group that can have no policy.
-func cannotScale(err error) diag.Diagnostics {
-	name := "job_id"
-	if errors.Is(err, jobspec.ErrNoGroup) {
-		name = "group"
-	}
-	return diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root(name), "Invalid "+name, sentence(err))}
 }

@@ -184,7 +184,7 @@ func TestPolicyJobThatVanishesBetweenPlanAndApply(t *testing.T) {
 		resource.TestStep{PreConfig: again, Config: policy("a", id, `autoscaling = {}`)},
 		resource.TestStep{
 			Config: policy("a", id, `autoscaling = { max_instances = 5 }`), ConfigPlanChecks: purged,
-			ExpectError: said("It was removed since this was planned. Plan again: once the job runs, the policy will be attached anew."),
+			ExpectError: said("It was removed since this was planned. Plan again: once the job runs, the policy will be attached again."),
 		},
 		resource.TestStep{PreConfig: again, Config: policy("a", id, `autoscaling = { max_instances = 5 }`), ConfigPlanChecks: acts(plancheck.ResourceActionUpdate)},
 	)
@@ -207,7 +207,7 @@ func TestPolicyIsNotLostWhenItCannotBeReadBack(t *testing.T) {
 	})
 }
 
-// A policy that somebody changes between plan and apply, or right after it was
+// A policy that is changed between plan and apply, or right after it was
 // written, is not undone before a plan has shown it. The owner's own versions are
 // built on.
 func TestChangedPolicyIsNotUndoneUnseen(t *testing.T) {
@@ -400,7 +400,7 @@ func TestPolicyWaitsForItsDeployment(t *testing.T) {
 		t.Parallel()
 		const id = "policy-failing"
 		runByHand(t, strings.NewReplacer("/bin/sleep", "/bin/false", `health_check = "task_states"`, "progress_deadline = \"2s\"\n healthy_deadline = \"1s\"\n min_healthy_time = \"0s\"").Replace(strings.Replace(deploying(id), `min_healthy_time = "1s"`, "", 1)))
-		// What is wrong with the job is for its owner to mend: the policy is there,
+		// The job's owner has to correct what is wrong with the job: the policy is there,
 		// and no other apply is needed.
 		apply(t, resource.TestStep{
 			Config: policy("a", id, "autoscaling = {}\n timeouts = { create = \"20s\" }"), Check: bounded(id, 1, 10),

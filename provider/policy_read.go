@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/hashicorp/nomad/api"
@@ -15,43 +14,18 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
-// Read shows the policy as Nomad has it, and what else somebody changed in its
-// block. A policy that the job's owner has taken out stays in the state, so that
-// it is planned to go back; that of a job or a group that is gone leaves it.
+// Read shows the policy as Nomad has it, and what else has changed in its block. A
+// policy that the job's owner has removed stays in the state, so that the next plan
+// puts it back. It leaves the state with its job or its group.
 func (r *policyResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
-	var state policyModelV0
-	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	t := state.target()
-	// A policy that is gone needs it too.
-	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, t)...)
-	client, diags := r.connection.use()
-	resp.Diagnostics.Append(diags...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	job, err := client.ReadJob(ctx, t.Namespace, t.Job)
-	if err != nil && !errors.Is(err, nomad.ErrNotFound) {
-		resp.Diagnostics.AddError("The job could not be read", sentence(err)+"\n\n"+r.connection.reach())
-		return
-	}
-	imported := state.Detach.IsNull()
-	if err != nil || !imported && job.LookupTaskGroup(t.Group) == nil {
-		resp.State.RemoveResource(ctx)
-		return
-	}
-	if imported {
-		resp.Diagnostics.Append(state.adopt(job)...)
-	}
-	var baseline map[string]string
-	resp.Diagnostics.Append(readPrivate(ctx, req.Private, baselineKey, &baseline)...)
-	if baseline == nil {
-		baseline = jobspec.FlattenBlock(job, t.Group)
-		resp.Diagnostics.Append(keepPrivate(ctx, resp.Private, baselineKey, baseline)...)
-	}
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	resp.Diagnostics.Append(resp.State.Set(ctx, state.seen(job, baseline))...)
+	gone := func(m policyModelV0, job *api.Job) bool { return job.LookupTaskGroup(m.target().Group) == nil }
+	readJob(ctx, r.connection, req, resp, gone, (*policyModelV0).adopt)
+}
+
+func (m policyModelV0) imported() bool { return m.Detach.IsNull() }
+
+func (m policyModelV0) flatten(job *api.Job) map[string]string {
+	return jobspec.FlattenBlock(job, m.target().Group)
 }
 
 // seen is the state as it shows a live job whose block was declared as the
@@ -69,7 +43,7 @@ func (m policyModelV0) seen(job *api.Job, baseline map[string]string) policyMode
 func (m policyModelV0) unchanged(baseline map[string]string) func(*api.Job) error {
 	return func(job *api.Job) error {
 		if baseline == nil {
-			baseline = jobspec.FlattenBlock(job, m.target().Group)
+			baseline = m.flatten(job)
 		}
 		now := m.seen(job, baseline)
 		if changed := append(m.changes(now.scalingModel), driftChanges(m.Drift, now.Drift)...); len(changed) > 0 {
@@ -79,21 +53,17 @@ func (m policyModelV0) unchanged(baseline map[string]string) func(*api.Job) erro
 	}
 }
 
-// ImportState takes <namespace>/<job>/<group> or the identity.
-func (r *policyResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	importTarget(ctx, req, resp)
-}
-
 // adopt completes the state of a policy that is being imported.
 func (m *policyModelV0) adopt(job *api.Job) diag.Diagnostics {
 	t := m.target()
 	m.Detach = types.BoolValue(false)
 	if err := jobspec.CheckGroup(job, t.Group); err != nil {
-		return cannotScale(err)
+		return diag.Diagnostics{explained(err)}
 	}
 	if _, err := jobspec.ReadSettings(job, t.Group); err != nil {
 		return diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root("group"), "The group has no nomadscale policy",
-			fmt.Sprintf("Group %s of job %s in namespace %s has no scaling block with the strategy %q, so there is nothing to import. Apply the resource without importing it: that puts the policy there.", t.Group, t.Job, t.Namespace, jobspec.Driver))}
+			fmt.Sprintf("Group %s of job %s in namespace %s has no scaling block with the strategy %q, so there is nothing to import. "+
+				"Apply the resource without importing it: that puts the policy there.", t.Group, t.Job, t.Namespace, jobspec.Driver))}
 	}
 	return nil
 }

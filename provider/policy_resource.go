@@ -20,9 +20,7 @@ import (
 // of a job that something else owns.
 func NewPolicyResource() resource.Resource { return &policyResource{} }
 
-type policyResource struct {
-	connection *connection
-}
+type policyResource struct{ resourceBase }
 
 var (
 	_ resource.ResourceWithConfigure        = (*policyResource)(nil)
@@ -36,22 +34,12 @@ func (r *policyResource) Metadata(_ context.Context, req resource.MetadataReques
 	resp.TypeName = req.ProviderTypeName + "_policy"
 }
 
-func (r *policyResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
-	resp.IdentitySchema = identitySchema()
-}
-
 func (r *policyResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = policySchema(ctx)
 }
 
-func (r *policyResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	var diags diag.Diagnostics
-	r.connection, diags = connectionOf(req.ProviderData)
-	resp.Diagnostics.Append(diags...)
-}
-
-// Create puts the policy into the job, and keeps the block that stood there for
-// the time after it.
+// Create puts the policy into the job. It keeps the block that was there before, to
+// restore it on destroy.
 func (r *policyResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan policyModelV0
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
@@ -74,12 +62,14 @@ func (r *policyResource) Create(ctx context.Context, req resource.CreateRequest,
 		resp.Diagnostics.Append(keepAttached(ctx, resp.Private, written, plan, former)...)
 	}
 	if err != nil {
-		if errors.Is(err, nomad.ErrNotFound) {
-			resp.Diagnostics.AddAttributeError(path.Root("job_id"), "There is no such job",
-				fmt.Sprintf("Job %s does not exist in namespace %s, so there is no group to give a policy to. Run the job first. Where the same configuration creates it, refer to it, as in job_id = nomad_job.%[1]s.id, so that it comes first.", plan.target().Job, plan.target().Namespace))
-			return
-		}
-		resp.Diagnostics.Append(r.writeFailed(err, written)...)
+		resp.Diagnostics.Append(r.writeFailed(err, written, explanation{
+			of: is(nomad.ErrNotFound), at: "job_id",
+			summary: "There is no such job",
+			cause:   fmt.Sprintf("Job %s does not exist in namespace %s, so there is no group to give a policy to.", plan.target().Job, plan.target().Namespace),
+			advice: fmt.Sprintf("Run the job first. If the same configuration creates it, refer to it, as in job_id = nomad_job.%s.id, so "+
+				"that it comes first.",
+				plan.target().Job),
+		}))
 		return
 	}
 	logPolicy(ctx, "attached a policy", plan.target())
@@ -125,11 +115,11 @@ func (r *policyResource) Update(ctx context.Context, req resource.UpdateRequest,
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan.applied(block))...)
 	}
 	if err != nil {
-		if errors.Is(err, nomad.ErrNotFound) {
-			resp.Diagnostics.AddError("The job is gone", sentence(err)+" It was removed since this was planned. Plan again: once the job runs, the policy will be attached anew.")
-			return
-		}
-		resp.Diagnostics.Append(r.writeFailed(err, written)...)
+		resp.Diagnostics.Append(r.writeFailed(err, written, explanation{
+			of:      is(nomad.ErrNotFound),
+			summary: "The job is gone",
+			advice:  "It was removed since this was planned. Plan again: once the job runs, the policy will be attached again.",
+		}))
 		return
 	}
 	logPolicy(ctx, "changed a policy", plan.target())
@@ -153,7 +143,7 @@ func (r *policyResource) Delete(ctx context.Context, req resource.DeleteRequest,
 	defer cancel()
 	r.settle(ctx, state)
 	if err := client.Detach(ctx, state.target(), former); err != nil {
-		resp.Diagnostics.Append(r.writeFailed(err, nomad.Written{})...)
+		resp.Diagnostics.Append(r.writeFailed(err, nomad.Written{}))
 		return
 	}
 	logPolicy(ctx, "detached a policy", state.target())
@@ -188,9 +178,8 @@ func (r *policyResource) settle(ctx context.Context, m policyModelV0) {
 	}
 }
 
-// await waits for the deployment, unless detached. One that does not succeed is
-// no error: the policy is in place, and what is wrong is for the job's owner to
-// mend.
+// await waits for the deployment, unless detached. A deployment that fails is no
+// error, because the policy is in place, and the job's owner corrects the rest.
 func (r *policyResource) await(ctx context.Context, m policyModelV0, written nomad.Written) diag.Diagnostics {
 	if m.Detach.ValueBool() {
 		return nil
@@ -205,35 +194,27 @@ func (r *policyResource) await(ctx context.Context, m policyModelV0, written nom
 }
 
 // writeFailed explains why the job could not be written.
-func (r *policyResource) writeFailed(err error, written nomad.Written) diag.Diagnostics {
-	var diags diag.Diagnostics
-	var attached *nomad.AttachedError
-	switch {
-	case errors.As(err, &attached):
-		diags.AddAttributeError(path.Root("group"), "The group has a nomadscale policy already", alreadyAttached(attached))
-	case errors.Is(err, jobspec.ErrNoGroup) || errors.Is(err, jobspec.ErrSpecification):
-		return cannotScale(err)
-	case isOverwritten(written, err):
-		diags.Append(changedAfter(err))
-	case errors.As(err, new(*nomad.ChangedError)):
-		diags.Append(changedBefore(err))
-	case errors.Is(err, nomad.ErrConflict):
-		diags.Append(keepsChanging(err))
-	case written.Job != nil:
-		diags.AddError("The policy may not be written", sentence(err)+" Nomad may have it all the same. Plan again to see.\n\n"+r.connection.reach())
-	default:
-		diags.AddError("The policy could not be written", sentence(err)+"\n\n"+r.connection.reach())
+func (r *policyResource) writeFailed(err error, written nomad.Written, own ...explanation) diag.Diagnostic {
+	failed, after := "The policy could not be written", ""
+	if written.Job != nil {
+		failed, after = "The policy may not be written", "Nomad may have it all the same. Plan again to see."
 	}
-	return diags
+	var attached *nomad.AttachedError
+	if errors.As(err, &attached) {
+		return diag.NewAttributeErrorDiagnostic(path.Root("group"), "The group has a nomadscale policy already", alreadyAttached(attached))
+	}
+	return r.connection.explain(err, failed, after, append(own, overwritten(written))...)
 }
 
 // alreadyAttached says which policy it is, and what to do.
 func alreadyAttached(e *nomad.AttachedError) string {
 	whose := "It was written by hand, or came with the job's specification."
 	if e.Canonical {
-		whose = "It stands as nomadscale writes it, so another nomadscale_policy or a nomadscale_app declares it, here or in another state."
+		whose = "It is written as nomadscale writes it, so another nomadscale_policy or a nomadscale_app declares it, here or in another state."
 	}
-	return fmt.Sprintf("Group %s of job %s in namespace %s scales between %s and %s instances by a policy that is not in the state of this resource. %s A group has one policy, in one place: remove it there, or manage it here and import it:\n\n  terraform import nomadscale_policy.<name> %s",
+	return fmt.Sprintf("Group %s of job %s in namespace %s scales between %s and %s instances by a policy that is not in the state "+
+		"of this resource. %s A group has one policy, in one place: remove it there, or manage it here and import it:\n\n  "+
+		"terraform import nomadscale_policy.<name> %s",
 		e.App.Group, e.App.Job, e.App.Namespace, e.Settings.Document["min_instances"], e.Settings.Document["max_instances"], whose, e.App)
 }
 

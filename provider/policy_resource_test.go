@@ -408,7 +408,7 @@ func TestPolicyThatIsThereAlready(t *testing.T) {
 		resource.TestStep{Config: app("a", spec(ours, ""), `autoscaling = { max_instances = 3 }`)},
 		resource.TestStep{
 			Config:      app("a", spec(ours, ""), `autoscaling = { max_instances = 3 }`) + policy("a", ours, `autoscaling = {}`),
-			ExpectError: said(`scales between 1 and 3 instances by a policy that is not in the state of this resource. It stands as nomadscale writes it`),
+			ExpectError: said(`scales between 1 and 3 instances by a policy that is not in the state of this resource. It is written as nomadscale writes it`),
 		},
 	)
 }

@@ -69,7 +69,8 @@ func (p *nomadscaleProvider) Configure(ctx context.Context, req provider.Configu
 	}
 	client, err := nomad.New(settings)
 	if err != nil {
-		resp.Diagnostics.AddError("Invalid provider configuration", sentence(err)+" Correct the address and the TLS settings of the provider, or the NOMAD_* variables that stand in for them.")
+		resp.Diagnostics.AddError("Invalid provider configuration", sentence(err)+" Correct the address and the TLS settings of the "+
+			"provider, or the NOMAD_* variables that stand in for them.")
 		return
 	}
 	c.client, c.namespace, c.region = client, settings.Namespace, settings.Region

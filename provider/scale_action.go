@@ -26,9 +26,7 @@ import (
 // is in no state, so the next plan is as it was.
 func NewScaleAction() tfaction.Action { return &scaleAction{} }
 
-type scaleAction struct {
-	connection *connection
-}
+type scaleAction struct{ actionBase }
 
 var (
 	_ tfaction.ActionWithConfigure      = (*scaleAction)(nil)
@@ -61,7 +59,8 @@ func (a *scaleAction) Metadata(_ context.Context, req tfaction.MetadataRequest, 
 func (a *scaleAction) Schema(_ context.Context, _ tfaction.SchemaRequest, resp *tfaction.SchemaResponse) {
 	notEmpty := []validator.String{stringvalidator.LengthAtLeast(1)}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Changes the count of a group now, as a person would by hand: to warm an app up before a rush, or to put it to sleep. " +
+		MarkdownDescription: "Changes the count of a group now, as a person would by hand: to warm an app up before a rush, or to put " +
+			"it to sleep. " +
 			"The autoscaler goes on from there, so what is to last belongs in the policy or in an override.",
 		Attributes: map[string]schema.Attribute{
 			"namespace": schema.StringAttribute{Optional: true, Validators: notEmpty, MarkdownDescription: "The namespace of the job. Default: the provider's."},
@@ -69,19 +68,15 @@ func (a *scaleAction) Schema(_ context.Context, _ tfaction.SchemaRequest, resp *
 			"group":     schema.StringAttribute{Required: true, Validators: notEmpty, MarkdownDescription: "The group of the job, with or without a policy."},
 			"instances": schema.Int64Attribute{
 				Required: true, Validators: []validator.Int64{int64validator.AtLeast(0)},
-				MarkdownDescription: "How many instances are to run: at least 0, and within `hard_min_instances` and `hard_max_instances` where the group has a policy.",
+				MarkdownDescription: "How many instances are to run: at least 0, and within `hard_min_instances` and `hard_max_instances` " +
+					"where the group has a policy.",
 			},
-			"reason":  schema.StringAttribute{Optional: true, Validators: notEmpty, MarkdownDescription: "What the scaling event says of the change. Default: `" + scaleReason + "`."},
-			"wait":    schema.BoolAttribute{Optional: true, MarkdownDescription: "Wait until so many instances run. Default: `false`."},
-			"timeout": schema.StringAttribute{Optional: true, MarkdownDescription: "The most time that the action takes, as `\"90s\"` or `\"10m\"`. Default: `5m`."},
+			"reason": schema.StringAttribute{Optional: true, Validators: notEmpty, MarkdownDescription: "What the scaling event says of the change. Default: `" + scaleReason + "`."},
+			"wait":   schema.BoolAttribute{Optional: true, MarkdownDescription: "Wait until so many instances run. Default: `false`."},
+			"timeout": schema.StringAttribute{Optional: true, MarkdownDescription: "The most time that the action takes, as `\"90s\"` or " +
+				"`\"10m\"`. Default: `5m`."},
 		},
 	}
-}
-
-func (a *scaleAction) Configure(_ context.Context, req tfaction.ConfigureRequest, resp *tfaction.ConfigureResponse) {
-	var diags diag.Diagnostics
-	a.connection, diags = connectionOf(req.ProviderData)
-	resp.Diagnostics.Append(diags...)
 }
 
 func (a *scaleAction) ValidateConfig(ctx context.Context, req tfaction.ValidateConfigRequest, resp *tfaction.ValidateConfigResponse) {
@@ -166,7 +161,8 @@ func (a *scaleAction) reminder(ctx context.Context, t scaler.AppID, count int) d
 	block, err := a.connection.client.Block(ctx, t)
 	if p := block.Policy; err == nil && p.Enabled && (count < p.MinInstances || count > p.MaxInstances) {
 		return diag.Diagnostics{diag.NewAttributeWarningDiagnostic(path.Root("instances"), "The autoscaler will change the count again",
-			fmt.Sprintf("The policy of %s keeps %d to %d instances, so the next evaluation leads from %d back there, unless an override allows it. To have %[4]d for a while, override the policy.", t, p.MinInstances, p.MaxInstances, count))}
+			fmt.Sprintf("The policy of %s keeps %d to %d instances, so the next evaluation leads from %d back there, unless an override "+
+				"allows it. To have %[4]d for a while, override the policy.", t, p.MinInstances, p.MaxInstances, count))}
 	}
 	return nil
 }
@@ -174,21 +170,31 @@ func (a *scaleAction) reminder(ctx context.Context, t scaler.AppID, count int) d
 // failed explains why the count could not be changed.
 func (a *scaleAction) failed(err error, t scaler.AppID) diag.Diagnostic {
 	var bounds *nomad.BoundsError
-	switch {
-	case errors.As(err, &bounds):
-		return diag.NewAttributeErrorDiagnostic(path.Root("instances"), "Invalid instances",
-			fmt.Sprintf("instances is %d; %s has hard_min_instances = %d and hard_max_instances = %d, which Nomad itself enforces. Stay within, or change the bounds of the policy first.", bounds.Count, t, bounds.Min, bounds.Max))
-	case errors.Is(err, jobspec.ErrNoGroup):
-		return diag.NewAttributeErrorDiagnostic(path.Root("group"), "No such group", sentence(err))
-	case errors.Is(err, nomad.ErrNotFound):
-		return diag.NewAttributeErrorDiagnostic(path.Root("job_id"), "No such job", fmt.Sprintf("Namespace %s has no job %s. See what there is with `nomad job status -namespace='*'`.", t.Namespace, t.Job))
-	case errors.Is(err, nomad.ErrStopped):
-		return diag.NewAttributeErrorDiagnostic(path.Root("job_id"), "The job is stopped", sentence(err)+" Run it again before it is scaled.")
-	case errors.Is(err, nomad.ErrLocked):
-		return diag.NewErrorDiagnostic("The job is being deployed", sentence(err)+fmt.Sprintf(" Nothing was changed. Invoke the action again when the deployment is over:\n  nomad job deployments -namespace=%s %s", t.Namespace, t.Job))
-	case errors.Is(err, nomad.ErrConflict):
-		return diag.NewErrorDiagnostic("The count keeps changing", sentence(err)+" Something else scales the group at the same time. Invoke the action again.")
-	default:
-		return diag.NewErrorDiagnostic("The count could not be changed", sentence(err)+"\n\n"+a.connection.reach())
+	if errors.As(err, &bounds) {
+		return diag.NewAttributeErrorDiagnostic(path.Root("instances"), "Invalid instances", fmt.Sprintf(
+			"instances is %d; %s has hard_min_instances = %d and hard_max_instances = %d, which Nomad itself enforces. "+
+				"Stay within, or change the bounds of the policy first.", bounds.Count, t, bounds.Min, bounds.Max))
 	}
+	return a.connection.explain(err, "The count could not be changed", "",
+		explanation{of: is(jobspec.ErrNoGroup), at: "group", summary: "No such group"},
+		explanation{
+			of: is(nomad.ErrNotFound), at: "job_id",
+			summary: "No such job",
+			cause:   fmt.Sprintf("Namespace %s has no job %s.", t.Namespace, t.Job),
+			advice:  "See what there is with `nomad job status -namespace='*'`.",
+		},
+		explanation{of: is(nomad.ErrStopped), at: "job_id", summary: "The job is stopped", advice: "Run it again before it is scaled."},
+		explanation{
+			of:      is(nomad.ErrLocked),
+			summary: "The job is being deployed",
+			advice: fmt.Sprintf("Nothing was changed. Invoke the action again when the deployment is over:\n  nomad job deployments "+
+				"-namespace=%s %s",
+				t.Namespace, t.Job),
+		},
+		explanation{
+			of:      is(nomad.ErrConflict),
+			summary: "The count keeps changing",
+			advice:  "Something else scales the group at the same time. Invoke the action again.",
+		},
+	)
 }

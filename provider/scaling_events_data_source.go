@@ -2,13 +2,11 @@ package provider
 
 import (
 	"context"
-	"errors"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -22,9 +20,7 @@ import (
 // trail.
 func NewScalingEventsDataSource() datasource.DataSource { return &scalingEventsDataSource{} }
 
-type scalingEventsDataSource struct {
-	connection *connection
-}
+type scalingEventsDataSource struct{ dataSourceBase }
 
 var (
 	_ datasource.DataSourceWithConfigure      = (*scalingEventsDataSource)(nil)
@@ -82,18 +78,6 @@ func (a *namedApp) resolve(c *connection) scaler.AppID {
 	return t
 }
 
-// unread explains why something about an app could not be read.
-func (c *connection) unread(err error, what string) diag.Diagnostic {
-	switch {
-	case errors.Is(err, jobspec.ErrNoGroup):
-		return diag.NewAttributeErrorDiagnostic(path.Root("group"), "Invalid group", sentence(err))
-	case errors.Is(err, nomad.ErrNotFound):
-		return diag.NewAttributeErrorDiagnostic(path.Root("job_id"), "There is no such app", sentence(err)+" The data source nomadscale_apps lists the apps that there are.")
-	default:
-		return diag.NewErrorDiagnostic(what+" could not be read", sentence(err)+"\n\n"+c.reach())
-	}
-}
-
 func (d *scalingEventsDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_scaling_events"
 }
@@ -101,17 +85,19 @@ func (d *scalingEventsDataSource) Metadata(_ context.Context, req datasource.Met
 func (d *scalingEventsDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	event := actionAttributes()
 	for name, attribute := range map[string]schema.Attribute{
-		"direction":        computedText("`up`, `down`, or `none` for an event that changes no count."),
-		"by":               computedText("`nomadscale` when the event carries one of its decisions. Nomad does not keep who else it was: null."),
-		"failed":           computedFlag("Whether the event is about something that went wrong."),
-		"load":             computedNumber("The load that was decided on, in the metric of the policy. Null when it was not known, or when the event does not tell."),
-		"demand":           computedNumber("The load in instances at 100 %. Null as `load` is."),
-		"utilisation":      computedNumber("The demand on each instance besides the buffer. Null as `load` is."),
-		"goal":             computedInteger("The count that the load called for, within the bounds. Null when the event does not tell."),
-		"min_instances":    computedInteger("The policy's `min_instances` at that time, with any override. Null when the event does not tell."),
-		"max_instances":    computedInteger("The policy's `max_instances` at that time, with any override. Null when the event does not tell."),
-		"buffer_instances": computedInteger("The policy's `buffer_instances` at that time, with any override. Null when the event does not tell."),
-		"override_until":   computedText("When the override that was in force was to end. Null when there was none."),
+		"direction": computedText("`up`, `down`, or `none` for an event that changes no count."),
+		"by":        computedText("`nomadscale` when the event carries one of its decisions. Nomad does not keep who else it was: null."),
+		"failed":    computedFlag("Whether the event is about something that went wrong."),
+		"load": computedNumber("The load that was decided on, in the metric of the policy. Null when it was not known, or " +
+			"when the event does not tell."),
+		"demand":        computedNumber("The load in instances at 100 %. Null as `load` is."),
+		"utilisation":   computedNumber("The demand on each instance that is not buffer. Null as `load` is."),
+		"goal":          computedInteger("The count that the load called for, within the bounds. Null when the event does not tell."),
+		"min_instances": computedInteger("The policy's `min_instances` at that time, with any override. Null when the event does not tell."),
+		"max_instances": computedInteger("The policy's `max_instances` at that time, with any override. Null when the event does not tell."),
+		"buffer_instances": computedInteger("The policy's `buffer_instances` at that time, with any override. Null when the event does " +
+			"not tell."),
+		"override_until": computedText("When the override that was in force was to end. Null when there was none."),
 	} {
 		event[name] = attribute
 	}
@@ -126,12 +112,6 @@ func (d *scalingEventsDataSource) Schema(_ context.Context, _ datasource.SchemaR
 			},
 		}),
 	}
-}
-
-func (d *scalingEventsDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
-	var diags diag.Diagnostics
-	d.connection, diags = connectionOf(req.ProviderData)
-	resp.Diagnostics.Append(diags...)
 }
 
 // ValidateConfig checks the time.
@@ -156,7 +136,7 @@ func (d *scalingEventsDataSource) Read(ctx context.Context, req datasource.ReadR
 	defer cancel()
 	events, err := client.Events(ctx, m.resolve(d.connection))
 	if err != nil {
-		resp.Diagnostics.Append(d.connection.unread(err, "The scaling events"))
+		resp.Diagnostics.Append(d.connection.explain(err, "The scaling events could not be read", ""))
 		return
 	}
 	since, _ := momentOf(m.Since)

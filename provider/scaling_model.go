@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"math/big"
 	"strconv"
 	"strings"
 
@@ -37,7 +36,7 @@ func (m scalingModel) value(f field) attr.Value {
 
 func within(object types.Object, f field) attr.Value {
 	if object.IsUnknown() {
-		return unknownValue(f)
+		return f.kind().unknown()
 	}
 	return object.Attributes()[f.Name]
 }
@@ -99,78 +98,6 @@ func textOf(value attr.Value) string {
 	}
 }
 
-// valueOf is the field's value for a text that its check accepts.
-func valueOf(f field, s string) attr.Value {
-	switch f.Kind {
-	case boolean:
-		return types.BoolValue(s == "true")
-	case scaler.Integer:
-		n, _, _ := new(big.Float).Parse(s, 10) // 1e+06 is an integer too
-		i, _ := n.Int64()
-		return types.Int64Value(i)
-	case scaler.Number:
-		n, _ := strconv.ParseFloat(s, 64)
-		return types.Float64Value(n)
-	case scaler.List:
-		var elements []attr.Value
-		for element := range strings.SplitSeq(s, ",") {
-			elements = append(elements, types.StringValue(strings.TrimSpace(element)))
-		}
-		return types.ListValueMust(types.StringType, elements)
-	default:
-		return types.StringValue(s)
-	}
-}
-
-func nullValue(f field) attr.Value {
-	switch f.Kind {
-	case boolean:
-		return types.BoolNull()
-	case scaler.Integer:
-		return types.Int64Null()
-	case scaler.Number:
-		return types.Float64Null()
-	case scaler.List:
-		return types.ListNull(types.StringType)
-	default:
-		return types.StringNull()
-	}
-}
-
-func unknownValue(f field) attr.Value {
-	switch f.Kind {
-	case boolean:
-		return types.BoolUnknown()
-	case scaler.Integer:
-		return types.Int64Unknown()
-	case scaler.Number:
-		return types.Float64Unknown()
-	case scaler.List:
-		return types.ListUnknown(types.StringType)
-	default:
-		return types.StringUnknown()
-	}
-}
-
-// same reports whether two texts mean the same value: 5m is 300s.
-func (f field) same(a, b string) bool {
-	switch f.Kind {
-	case scaler.Integer, scaler.Number:
-		x, errX := strconv.ParseFloat(a, 64)
-		y, errY := strconv.ParseFloat(b, 64)
-		return errX == nil && errY == nil && x == y
-	case scaler.Duration:
-		x, okX := scaler.ParseDuration(a)
-		y, okY := scaler.ParseDuration(b)
-		return okX && okY && x == y
-	case scaler.List:
-		squeeze := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, " ", "")) }
-		return squeeze(a) == squeeze(b)
-	default:
-		return a == b
-	}
-}
-
 // newScalingModel holds a policy's settings and, in the fields that are unknown,
 // no value yet. Where one of the models before says the same in another way, it
 // keeps that way: first comes first.
@@ -189,7 +116,7 @@ func newScalingModel(set settings, unknown map[string]bool, before ...scalingMod
 
 func pick(f field, set settings, unknown map[string]bool, before []scalingModel) attr.Value {
 	if unknown[f.Name] {
-		return unknownValue(f)
+		return f.kind().unknown()
 	}
 	s, given := set[f.Name]
 	for _, m := range before {
@@ -197,14 +124,14 @@ func pick(f field, set settings, unknown map[string]bool, before []scalingModel)
 		if value == nil || value.IsNull() || !known(value) {
 			continue
 		}
-		if written := textOf(value); f.same(written, s) && (given || written == "") {
+		if written := textOf(value); f.kind().same(written, s) && (given || written == "") {
 			return value
 		}
 	}
 	if !given {
-		return nullValue(f)
+		return f.kind().null()
 	}
-	return valueOf(f, s)
+	return f.kind().value(s)
 }
 
 // noScaling is the model of a group without a policy.

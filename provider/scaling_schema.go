@@ -6,7 +6,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
@@ -18,10 +17,6 @@ const (
 	serviceSelectionMode = "service_selection_mode"
 	routing              = "routing"
 )
-
-// boolean is the kind of the one value that stands around the document and that
-// no key of it has.
-const boolean scaler.Kind = "boolean"
 
 // field is one value of a policy: a key of the document, or a value of the
 // scaling block around it.
@@ -43,13 +38,18 @@ func (f field) path() path.Path {
 // descriptions, defaults and checks from package scaler.
 var fields = func() []field {
 	all := []field{
-		{Key: scaler.Key{Name: "enabled", Kind: boolean, Default: "true", Description: "Whether the autoscaler acts on the policy. An app that is not enabled keeps its count."}, parent: autoscaling},
-		around("source", "namespace", jobspec.Driver, "The autoscaler's APM plugin that measures the load. Required with `query` when `metric` is `custom`."),
-		around("query", "namespace", "`<metric> <namespace>/<job>/<group>`, which asks the gateways", "What `source` is asked. Required with `source` when `metric` is `custom`, and whenever `source` is another than `"+jobspec.Driver+"`."),
-		around("target", "namespace", "nomad-target", "The autoscaler's target plugin that changes the count: the agent's own, or `"+jobspec.Driver+"`, which does not wait for the deployments of earlier changes."),
-		around("evaluation_interval", "start_timeout", "10s", "How often the autoscaler evaluates the policy."),
-		around("hard_min_instances", "min_instances", "`min_instances`", "The `min` of the scaling block: Nomad itself refuses a count below it, from whomever it comes."),
-		around("hard_max_instances", "max_instances", "`max_instances`", "The `max` of the scaling block: Nomad itself refuses a count above it. Overrides move `max_instances` up to here without a new version of the job."),
+		{Key: scaler.Key{Name: "enabled", Kind: boolean, Default: "true", Description: "Whether the autoscaler acts on the policy. An " +
+			"app that is not enabled keeps its count."}, parent: autoscaling},
+		blockField("source", "namespace", jobspec.Driver, "The autoscaler's APM plugin that measures the load. Required with `query` "+
+			"when `metric` is `custom`."),
+		blockField("query", "namespace", "`<metric> <namespace>/<job>/<group>`, which asks the gateways",
+			"What `source` is asked. Required with `source` when `metric` is `custom`, and whenever `source` is another than `"+jobspec.Driver+"`."),
+		blockField("target", "namespace", "nomad-target", "The autoscaler's target plugin that changes the count: the agent's own, or `"+jobspec.Driver+"`, which does not wait for the deployments of earlier changes."),
+		blockField("evaluation_interval", "start_timeout", "10s", "How often the autoscaler evaluates the policy."),
+		blockField("hard_min_instances", "min_instances", "`min_instances`", "The `min` of the scaling block: Nomad itself refuses any "+
+			"count below it."),
+		blockField("hard_max_instances", "max_instances", "`max_instances`", "The `max` of the scaling block: Nomad itself refuses a "+
+			"count above it. Overrides move `max_instances` up to here without a new version of the job."),
 	}
 	for _, key := range scaler.Keys() {
 		switch key.Name {
@@ -66,9 +66,9 @@ var fields = func() []field {
 	return all
 }()
 
-// around is a value beside the document, with the kind and the check of a key
-// of the document.
-func around(name, like, byDefault, description string) field {
+// blockField is a value of the scaling block around the document, with the kind and
+// the check of a key of the document.
+func blockField(name, like, byDefault, description string) field {
 	key, _ := scaler.LookupKey(like)
 	key.Name, key.Default, key.Description = name, byDefault, description
 	if key.Kind == scaler.String {
@@ -90,7 +90,7 @@ func lookupField(name string) (field, bool) {
 func scalingSchema() map[string]schema.Attribute {
 	nested := map[string]map[string]schema.Attribute{autoscaling: {}, routing: {}, "": {}}
 	for _, f := range fields {
-		nested[f.parent][f.Name] = f.attribute()
+		nested[f.parent][f.Name] = f.kind().attribute(f.describe())
 	}
 	return map[string]schema.Attribute{
 		autoscaling: schema.SingleNestedAttribute{
@@ -107,23 +107,8 @@ func scalingSchema() map[string]schema.Attribute {
 	}
 }
 
-// attribute is computed as well as optional: what is not configured is planned
-// as its default, so that a plan shows what applies.
-func (f field) attribute() schema.Attribute {
-	description := f.describe()
-	switch f.Kind {
-	case boolean:
-		return schema.BoolAttribute{Optional: true, Computed: true, MarkdownDescription: description}
-	case scaler.Integer:
-		return schema.Int64Attribute{Optional: true, Computed: true, MarkdownDescription: description}
-	case scaler.Number:
-		return schema.Float64Attribute{Optional: true, Computed: true, MarkdownDescription: description}
-	case scaler.List:
-		return schema.ListAttribute{Optional: true, Computed: true, ElementType: types.StringType, MarkdownDescription: description}
-	default:
-		return schema.StringAttribute{Optional: true, Computed: true, MarkdownDescription: description}
-	}
-}
+// kind is how Terraform holds the field.
+func (f field) kind() kind { return kinds[f.Kind] }
 
 // describe says what the field means, what it must be and its default.
 func (f field) describe() string {
@@ -155,28 +140,12 @@ func markdown(text string) string {
 	return strings.ReplaceAll(text, "<", `\<`)
 }
 
-// attrType is the type of the field's value.
-func (f field) attrType() attr.Type {
-	switch f.Kind {
-	case boolean:
-		return types.BoolType
-	case scaler.Integer:
-		return types.Int64Type
-	case scaler.Number:
-		return types.Float64Type
-	case scaler.List:
-		return types.ListType{ElemType: types.StringType}
-	default:
-		return types.StringType
-	}
-}
-
 // attrTypes are the types of a nested attribute's values.
 func attrTypes(parent string) map[string]attr.Type {
 	all := make(map[string]attr.Type)
 	for _, f := range fields {
 		if f.parent == parent {
-			all[f.Name] = f.attrType()
+			all[f.Name] = f.kind().valueType
 		}
 	}
 	return all

@@ -135,7 +135,8 @@ func (m simulationModel) readTrace() (trace.Trace, diag.Diagnostics) {
 		}
 	}
 	if !shape && !m.Duration.IsNull() {
-		diags.AddAttributeError(path.Root("duration"), "Invalid duration", "duration is for a shape; with the text of a trace, from and to bound it.")
+		diags.AddAttributeError(path.Root("duration"), "Invalid duration", "duration is for a shape; with the text of a trace, from "+
+			"and to bound it.")
 	}
 	if shape && !m.Linear.IsNull() {
 		diags.AddAttributeError(path.Root("linear"), "Invalid linear", "linear is for the text of a trace; a shape runs as it is.")

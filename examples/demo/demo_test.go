@@ -11,8 +11,8 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// The demo itself fails unless it has seen the whole life of an app. With -keep, it
-// keeps running before the destroy until it is interrupted.
+// The demo itself fails unless it sees every step. With -keep, it waits for an interrupt
+// before the last step.
 func TestDemo(t *testing.T) {
 	summary := false
 	runDemo(t, "-keep", func(line string) (interrupt bool) {
@@ -24,8 +24,8 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// A shell that runs the lines that the sandbox prints has every command of the
-// walk-throughs, and is in their directory.
+// A shell that runs the lines that the sandbox prints can call every command of the
+// walk-throughs and is in their directory.
 func TestSandbox(t *testing.T) {
 	var lines []string
 	runDemo(t, "-sandbox", func(line string) (interrupt bool) {
@@ -46,7 +46,7 @@ func TestSandbox(t *testing.T) {
 		}
 		for _, want := range []string{"There are no apps", "\n404", "/bin/hey"} {
 			if !strings.Contains(string(out), want) {
-				t.Errorf("there is no %q in\n%s", want, out)
+				t.Errorf("%q is missing in\n%s", want, out)
 			}
 		}
 		return true
@@ -56,8 +56,8 @@ func TestSandbox(t *testing.T) {
 	}
 }
 
-// runDemo runs the demo, and interrupts it after a line for which watch returns true.
-// One interrupt must end the demo in order and leave no process behind.
+// runDemo runs the demo. It interrupts the demo once, after the line for which watch
+// returns true. One interrupt must end the demo in order, and no process may outlive it.
 func runDemo(t *testing.T, flag string, watch func(line string) (interrupt bool)) {
 	t.Helper()
 	for _, tool := range []string{"nomad", "nomad-autoscaler", "terraform", "hey"} {
@@ -70,8 +70,7 @@ func runDemo(t *testing.T, flag string, watch func(line string) (interrupt bool)
 	mark := "TEST_DEMO=" + t.TempDir()
 	cmd := exec.CommandContext(t.Context(), demo, flag)
 	cmd.Env = append(os.Environ(), mark)
-	// The demo has its own process group, so that one interrupt reaches all of it, as
-	// from a keyboard.
+	// One interrupt reaches the whole process group, as from a keyboard.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()
@@ -93,6 +92,6 @@ func runDemo(t *testing.T, flag string, watch func(line string) (interrupt bool)
 		t.Error(err)
 	}
 	if left := nomadtest.Processes(mark); len(left) > 0 {
-		t.Errorf("the processes %v are left", left)
+		t.Errorf("the processes %v are still running", left)
 	}
 }

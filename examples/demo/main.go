@@ -1,8 +1,7 @@
-// Command demo shows the whole life of an app on a real Nomad. Terraform declares
-// the app, the first request starts it, and load makes it grow. It then shrinks and
-// goes to zero. A change by hand shows in the plan, an apply reverts it, and a
-// destroy removes the app. The demo fails unless every step succeeds, and leaves
-// nothing running.
+// Command demo shows the life of an app on a real Nomad. It declares the app with
+// Terraform and starts it by a first request. The app grows under load, shrinks and goes
+// to zero. Then the demo changes the policy by hand, lets Terraform correct it, and
+// destroys the app. It fails unless it sees every step, and leaves nothing running.
 package main
 
 import (
@@ -18,32 +17,32 @@ import (
 )
 
 func main() {
-	keep := flag.Bool("keep", false, "before the destroy, print the addresses and keep running until interrupted")
-	only := flag.Bool("sandbox", false, "only start everything, and keep running until interrupted")
+	keep := flag.Bool("keep", false, "before the last step, print the addresses and wait for an interrupt")
+	sandboxOnly := flag.Bool("sandbox", false, "only start the sandbox, print how to use it and wait for an interrupt")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if err := run(ctx, *keep, *only); err != nil {
+	if err := run(ctx, *keep, *sandboxOnly); err != nil {
 		fmt.Fprintln(os.Stderr, "\nThe demo failed:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, keep, only bool) (err error) {
+func run(ctx context.Context, keep, sandboxOnly bool) (err error) {
 	dir, err := os.MkdirTemp("", "demo")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
 
-	say("Starting Nomad, with the gateway and the autoscaler as jobs")
+	say("Starting Nomad, and the gateway and the autoscaler as its jobs")
 	c, err := startCluster(ctx, dir)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Stop()) }()
-	if only {
-		c.invite()
+	if sandboxOnly {
+		c.printUsage()
 		<-ctx.Done()
 		return nil
 	}
@@ -65,7 +64,7 @@ func run(ctx context.Context, keep, only bool) (err error) {
 	}()
 
 	for _, step := range []func(context.Context) error{
-		d.declare, d.wake, d.grow, d.planAtMax, d.shrink, d.sleep, d.drift,
+		d.declare, d.activate, d.grow, d.planAtMax, d.shrink, d.scaleToZero, d.drift,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -82,8 +81,8 @@ func run(ctx context.Context, keep, only bool) (err error) {
 	stopWatching()
 	<-watched
 	fmt.Println("\nResults:")
-	for _, figure := range d.figures {
-		fmt.Println("  " + figure)
+	for _, result := range d.results {
+		fmt.Println("  " + result)
 	}
 	return nil
 }
@@ -91,9 +90,9 @@ func run(ctx context.Context, keep, only bool) (err error) {
 // say announces a step.
 func say(format string, args ...any) { fmt.Printf("\n== "+format+"\n", args...) }
 
-// invite prints the commands that let another shell use the sandbox.
-func (c *cluster) invite() {
-	say("Running until interrupted. To try the examples, run these lines in another terminal")
+// printUsage prints the lines with which a shell can use the sandbox.
+func (c *cluster) printUsage() {
+	say("Running until interrupted. To try the examples, run this in another terminal")
 	for _, variable := range c.Environment() {
 		name, value, _ := strings.Cut(variable, "=")
 		fmt.Printf("export %s=\"%s\"\n", name, strings.Replace(value, os.Getenv("PATH"), "$PATH", 1))
@@ -101,30 +100,30 @@ func (c *cluster) invite() {
 	fmt.Println("cd", c.Examples)
 }
 
-// demo has the steps of the demonstration, and the figures that they measure.
+// demo has a method for each step, and keeps the results that the steps measure.
 type demo struct {
 	*cluster
 	terraform *terraform
-	figures   []string
+	results   []string
 }
 
-func (d *demo) measured(format string, args ...any) {
-	d.figures = append(d.figures, fmt.Sprintf(format, args...))
+func (d *demo) report(format string, args ...any) {
+	d.results = append(d.results, fmt.Sprintf(format, args...))
 }
 
 func (d *demo) declare(ctx context.Context) error {
-	say("terraform apply declares the app, which does not run yet")
-	if err := d.terraform.quietly(ctx, "apply", "-auto-approve"); err != nil {
+	say("terraform apply declares the app; no instance runs")
+	if err := d.terraform.run(ctx, "apply", "-auto-approve"); err != nil {
 		return err
 	}
 	if desired, _, err := d.count(ctx); err != nil || desired != 0 {
 		return fmt.Errorf("%d instances are desired after the apply, want 0 (%w)", desired, err)
 	}
-	d.measured("zero instances after the apply")
+	d.report("zero instances after the apply")
 	return nil
 }
 
-func (d *demo) wake(ctx context.Context) error {
+func (d *demo) activate(ctx context.Context) error {
 	say("The first request starts the app")
 	sent := time.Now()
 	answer, err := d.get(ctx, "/")
@@ -133,26 +132,26 @@ func (d *demo) wake(ctx context.Context) error {
 	}
 	took := time.Since(sent)
 	start := answer.Listening.Sub(sent)
-	d.measured("first request answered from zero in %s: %s until the app listened (%s of it for the app's own start), %s for the gateway",
+	d.report("first request answered from zero in %s: %s until the app listened (%s of it the app's own start), %s in the gateway",
 		ms(took), ms(start), ms(answer.Listening.Sub(answer.Started)), ms(took-start))
 	return nil
 }
 
 func (d *demo) grow(ctx context.Context) error {
-	say("Load makes the app grow to its maximum")
+	say("Load scales it up to its maximum")
 	began := time.Now()
-	d.load(ctx, "20s", 12, 2)
-	if err := d.until(ctx, time.Minute, "the maximum count to be desired and running", func(desired, running int) bool {
+	d.startLoad(ctx, "20s", 12, 2)
+	if err := d.await(ctx, time.Minute, "the maximum desired and running", func(desired, running int) bool {
 		return desired == maxInstances && running == maxInstances
 	}); err != nil {
 		return err
 	}
-	d.measured("%d instances running %s after the load began", maxInstances, ms(time.Since(began)))
+	d.report("%d instances running %s after the load began", maxInstances, ms(time.Since(began)))
 	return nil
 }
 
 func (d *demo) planAtMax(ctx context.Context) error {
-	say("terraform plan -detailed-exitcode shows no changes, although the count has changed")
+	say("terraform plan -detailed-exitcode: no changes, although the count has changed")
 	changes, err := d.terraform.plan(ctx)
 	if err != nil {
 		return err
@@ -160,43 +159,43 @@ func (d *demo) planAtMax(ctx context.Context) error {
 	if changes != nil {
 		return fmt.Errorf("the plan at the maximum shows changes: %s", strings.Join(changes, ", "))
 	}
-	d.measured("the plan is empty at %d instances", maxInstances)
+	d.report("the plan is empty at %d instances", maxInstances)
 	return nil
 }
 
 func (d *demo) shrink(ctx context.Context) error {
-	if err := d.loaded(); err != nil {
+	if err := d.awaitLoad(); err != nil {
 		return err
 	}
-	say("Less load makes the app shrink, while requests are in flight")
-	d.load(ctx, "60s", 2, 1)
-	if err := d.until(ctx, 2*time.Minute, "fewer desired instances", func(desired, _ int) bool {
+	say("Less load scales it down, while requests are in flight")
+	d.startLoad(ctx, "60s", 2, 1)
+	if err := d.await(ctx, 2*time.Minute, "fewer instances desired", func(desired, _ int) bool {
 		return desired > 0 && desired < maxInstances
 	}); err != nil {
 		return err
 	}
-	if err := d.loaded(); err != nil {
+	if err := d.awaitLoad(); err != nil {
 		return err
 	}
-	d.measured("%d requests while the app grew and shrank, 0 failed", d.answered)
+	d.report("%d requests while it scaled up and down, 0 failed", d.answered)
 	return nil
 }
 
-func (d *demo) sleep(ctx context.Context) error {
-	say("Without load, the app goes to zero")
+func (d *demo) scaleToZero(ctx context.Context) error {
+	say("Without load it goes to zero")
 	began := time.Now()
-	if err := d.until(ctx, 3*time.Minute, "zero instances", func(desired, running int) bool {
+	if err := d.await(ctx, 3*time.Minute, "zero instances", func(desired, running int) bool {
 		return desired == 0 && running == 0
 	}); err != nil {
 		return err
 	}
-	d.measured("zero instances %s after the last request (60 s of it for the trailing minute, 20 s for stop_after_inactive)", ms(time.Since(began)))
+	d.report("zero instances %s after the last request (60 s for the trailing minute, 20 s for stop_after_inactive)", ms(time.Since(began)))
 	return nil
 }
 
 func (d *demo) drift(ctx context.Context) error {
-	say("terraform plan shows that scale_up_threshold was changed by hand")
-	if err := d.changeByHand(ctx, "scale_up_threshold", "0.5"); err != nil {
+	say("scale_up_threshold is changed by hand, and terraform plan shows the change")
+	if err := d.changeManually(ctx, "scale_up_threshold", "0.5"); err != nil {
 		return err
 	}
 	changes, err := d.terraform.plan(ctx)
@@ -207,27 +206,28 @@ func (d *demo) drift(ctx context.Context) error {
 	if len(changes) != 1 || changes[0] != want {
 		return fmt.Errorf("the plan shows [%s], want only %s", strings.Join(changes, ", "), want)
 	}
-	d.measured("the plan shows only the change that was made by hand: %s", want)
-	if err := d.terraform.quietly(ctx, "apply", "-auto-approve"); err != nil {
+	d.report("the plan shows the change by hand and nothing else: %s", want)
+	if err := d.terraform.run(ctx, "apply", "-auto-approve"); err != nil {
 		return err
 	}
 	if changes, err = d.terraform.plan(ctx); err != nil || changes != nil {
-		return fmt.Errorf("the plan after the apply shows %v (%w)", changes, err)
+		return fmt.Errorf("after the apply the plan shows %v (%w)", changes, err)
 	}
-	d.measured("the apply reverts the change: the next plan is empty")
+	d.report("the apply corrects it: the next plan is empty")
 	return nil
 }
 
 func (d *demo) destroy(ctx context.Context) error {
-	say("terraform destroy")
-	if err := d.terraform.quietly(ctx, "destroy", "-auto-approve"); err != nil {
+	say("terraform destroy removes the app")
+	if err := d.terraform.run(ctx, "destroy", "-auto-approve"); err != nil {
 		return err
 	}
 	if _, _, err := d.count(ctx); err == nil {
 		return errors.New("the job is still there after the destroy")
 	}
-	d.measured("nothing is left after the destroy")
+	d.report("nothing is left after the destroy")
 	return nil
 }
 
+// ms formats a duration in whole milliseconds.
 func ms(d time.Duration) string { return d.Round(time.Millisecond).String() }

@@ -31,30 +31,30 @@ func newTerraform(ctx context.Context, c *cluster) (*terraform, error) {
 	if _, err := nomadtest.Build(t.dir, "app", "./examples/app"); err != nil {
 		return nil, err
 	}
-	return t, t.quietly(ctx, "init")
+	return t, t.run(ctx, "init")
 }
 
 func (t *terraform) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, t.cli, args...)
 	cmd.Dir, cmd.Env = t.dir, t.env
-	// The CLI has its own process group, so that an interrupt from the keyboard does
-	// not end it during the destroy. When the context ends, an interrupt lets the CLI
-	// stop in order and release its lock.
+	// A process group of its own keeps an interrupt from the keyboard away from the CLI
+	// while it destroys. When the context ends, the CLI can end in order and release its
+	// lock.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	return cmd
 }
 
-// quietly runs a command. The output of a command that fails is in the error.
-func (t *terraform) quietly(ctx context.Context, args ...string) error {
+// run runs a command. Its error contains the output.
+func (t *terraform) run(ctx context.Context, args ...string) error {
 	if out, err := t.command(ctx, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("terraform %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
 	return nil
 }
 
-// plan prints a plan and returns the attributes that it changes, each as "path:
-// before -> after". It returns nil if -detailed-exitcode reports no changes.
+// plan prints a plan and returns the attributes that it changes, each as
+// "path: before -> after". It returns nil if the exit code says that nothing changes.
 func (t *terraform) plan(ctx context.Context) ([]string, error) {
 	out, err := t.command(ctx, "plan", "-detailed-exitcode", "-no-color", "-out", "plan").CombinedOutput()
 	var exit *exec.ExitError
@@ -71,6 +71,7 @@ func (t *terraform) plan(ctx context.Context) ([]string, error) {
 	return t.changes(ctx)
 }
 
+// changes reads the changes from the plan file.
 func (t *terraform) changes(ctx context.Context) ([]string, error) {
 	out, err := t.command(ctx, "show", "-json", "plan").Output()
 	if err != nil {

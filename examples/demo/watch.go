@@ -26,6 +26,7 @@ func (c *cluster) watch(ctx context.Context, w io.Writer) {
 	}
 }
 
+// line returns the line to print, and false if there is no app.
 func (c *cluster) line(ctx context.Context, now time.Time) (string, bool) {
 	status, err := c.Agent.Client.Status(ctx, c.policy.App)
 	if err != nil {

@@ -28,10 +28,9 @@ func TestRules(t *testing.T) {
 	dir := t.TempDir()
 	plugins := filepath.Join(dir, "plugins")
 	binary := nomadtest.Binary(t, plugins)
-	requests, gateway, agent, prometheus := nomadtest.FreeAddress(t), nomadtest.FreeAddress(t), nomadtest.FreeAddress(t), nomadtest.FreeAddress(t)
-	environment := []string{"NOMAD_ADDR=" + cluster.Address}
-	nomadtest.StartProgram(t, environment, binary, "gateway", "--listen", requests, "--admin-listen", gateway)
-	nomadtest.StartProgram(t, environment, nomadtest.Tool(t, "nomad-autoscaler"), "agent", "-config", write(t, dir, "agent.hcl", fmt.Sprintf(`
+	requests, gateway := cluster.StartGateway(t, binary)
+	agent := nomadtest.FreeAddress(t)
+	nomadtest.StartProgram(t, []string{"NOMAD_ADDR=" + cluster.Address}, nomadtest.Tool(t, "nomad-autoscaler"), "agent", "-config", write(t, dir, "agent.hcl", fmt.Sprintf(`
 plugin_dir = %q
 http {
   bind_address = "127.0.0.1"
@@ -57,8 +56,7 @@ apm "nomadscale" {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nomadtest.StartProgram(t, nil, nomadtest.Tool(t, "prometheus"), "--web.listen-address", prometheus, "--storage.tsdb.path", filepath.Join(dir, "data"),
-		"--config.file", write(t, dir, "prometheus.yml", fmt.Sprintf(`
+	prometheus := nomadtest.StartPrometheus(t, fmt.Sprintf(`
 global:
   scrape_interval: 1s
   evaluation_interval: 1s
@@ -70,7 +68,7 @@ scrape_configs:
     metrics_path: /v1/metrics
     params: {format: [prometheus]}
     static_configs: [{targets: [%q]}]
-`, rules, gateway, agent)))
+`, rules, gateway, agent))
 
 	// raised and stuck are below their minimum. A deployment keeps stuck there.
 	raised, stuck := below(t, "raised"), below(t, "stuck")
@@ -122,9 +120,8 @@ func below(t *testing.T, name string) *api.Job {
 	p := nomadtest.Policy(t, name, scaler.Document{"min_instances": "2", "max_instances": "3"})
 	block := jobspec.NewBlock(p)
 	block.Min, block.EvaluationInterval = 1, 500*time.Millisecond
-	job := nomadtest.Job(p)
+	job := nomadtest.JobWithBlock(block)
 	*job.TaskGroups[0].Count = 1
-	job.TaskGroups[0].Scaling = block.Render()
 	return job
 }
 

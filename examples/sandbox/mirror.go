@@ -8,10 +8,10 @@ import (
 	"runtime"
 )
 
-// cliConfig is the path of the CLI configuration that names the mirror.
+// cliConfig returns the path of the file that makes Terraform use the mirror.
 func (s *Sandbox) cliConfig() string { return filepath.Join(s.dir, "cli.tfrc") }
 
-// mirror installs the provider into a mirror for Terraform and OpenTofu, as a user would.
+// mirror installs the provider for Terraform and OpenTofu, in the way that a user would.
 func (s *Sandbox) mirror() error {
 	mirror := filepath.Join(s.dir, "mirror")
 	config := fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", mirror)

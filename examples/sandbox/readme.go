@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// Blocks returns the fenced blocks of a language in a Markdown text, in order.
+// Blocks returns the fenced code blocks of a language in a Markdown text, in order.
 func Blocks(markdown, language string) (blocks []string) {
 	fenced := regexp.MustCompile("(?ms)^```" + regexp.QuoteMeta(language) + "\n(.*?)^```$")
 	for _, block := range fenced.FindAllStringSubmatch(markdown, -1) {
@@ -20,7 +20,7 @@ var (
 	failures = regexp.MustCompile(`(?s)Error distribution:(.*)`)
 )
 
-// Answered counts the answers in the output of hey. An answer other than 200 is an error.
+// Answered counts the responses in hey's output. A status other than 200 is an error.
 func Answered(printed string) (answered int, err error) {
 	if failed := failures.FindStringSubmatch(printed); failed != nil {
 		return 0, fmt.Errorf("requests failed:%s", failed[1])
@@ -31,7 +31,7 @@ func Answered(printed string) (answered int, err error) {
 			return 0, err
 		}
 		if line[1] != "200" {
-			return 0, fmt.Errorf("%d requests were answered %s", n, line[1])
+			return 0, fmt.Errorf("%d requests got status %s", n, line[1])
 		}
 		answered += n
 	}

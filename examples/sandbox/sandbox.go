@@ -1,6 +1,6 @@
-// Package sandbox runs all of nomadscale on this machine, for the demo and for the
-// walk-throughs. It has a real Nomad with the gateway and the autoscaler as jobs,
-// Terraform with a newly built provider, and a copy of the examples.
+// Package sandbox runs all of nomadscale on this machine, for the demo and the
+// walk-throughs. A real Nomad runs the gateway and the autoscaler as jobs. Terraform uses
+// the provider that was just built, and there is a copy of the examples.
 package sandbox
 
 import (
@@ -15,12 +15,12 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// Sandbox is a running Nomad with all parts of nomadscale.
+// Sandbox is a running sandbox.
 type Sandbox struct {
 	Agent *nomadtest.Agent
 	// Gateway and Admin are the URLs of the gateway's listeners.
 	Gateway, Admin string
-	// Examples is the path of the copy of the directory examples.
+	// Examples is the path of the copy of the examples.
 	Examples string
 
 	dir string
@@ -29,7 +29,7 @@ type Sandbox struct {
 // commands are the tools that the walk-throughs call by name.
 var commands = []string{"nomad", "terraform", "hey"}
 
-// Start runs everything in a directory, which the caller removes.
+// Start starts a sandbox in a directory, which the caller removes after Stop.
 func Start(ctx context.Context, dir string) (*Sandbox, error) {
 	s := &Sandbox{dir: dir, Examples: filepath.Join(dir, "examples")}
 	root, err := nomadtest.Root()
@@ -60,14 +60,15 @@ func Start(ctx context.Context, dir string) (*Sandbox, error) {
 	return s, nil
 }
 
-// Stop ends all processes.
+// Stop stops all parts.
 func (s *Sandbox) Stop() error { return s.Agent.Stop() }
 
-// Command returns the path of a tool: nomadscale, nomad, terraform or hey. The tool
-// terraform may be OpenTofu.
+// Command returns the path of a tool: nomadscale, nomad, terraform or hey. OpenTofu can
+// stand in for terraform.
 func (s *Sandbox) Command(name string) string { return filepath.Join(s.dir, "bin", name) }
 
-// Environment returns the variables that the examples' commands need, each as name=value.
+// Environment returns the variables that the commands of the examples need, each
+// name=value.
 func (s *Sandbox) Environment() []string {
 	return []string{
 		"PATH=" + filepath.Join(s.dir, "bin") + string(os.PathListSeparator) + os.Getenv("PATH"),
@@ -78,11 +79,11 @@ func (s *Sandbox) Environment() []string {
 	}
 }
 
-// binary is the path of nomadscale, in the plugin_dir of the autoscaler.
+// binary returns the path of nomadscale's own binary, in the autoscaler's plugin_dir.
 func (s *Sandbox) binary() string { return filepath.Join(s.dir, "plugins", "nomadscale") }
 
-// install puts the binary, the provider, the tools and the examples in place. As in
-// the repository, .tools is next to the examples, which call it.
+// install puts the binary, the provider, the tools and the examples in place. As in the
+// repository, .tools is next to the examples.
 func (s *Sandbox) install(root string) error {
 	if _, err := nomadtest.Build(s.dir, filepath.Join("plugins", "nomadscale"), "."); err != nil {
 		return err
@@ -109,12 +110,12 @@ func (s *Sandbox) install(root string) error {
 	return nil
 }
 
-// submit registers one of the example jobs for the gateway and the autoscaler.
+// submit registers one of the example jobs, which users run too.
 func (s *Sandbox) submit(name string, variables map[string]string) error {
 	return s.Agent.Submit(filepath.Join(s.Examples, "nomad", name+".nomad.hcl"), variables)
 }
 
-// findGateway finds the gateway through its services and waits until it is ready.
+// findGateway finds the gateway by its services and waits until it is ready.
 func (s *Sandbox) findGateway(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()

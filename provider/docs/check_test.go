@@ -71,7 +71,7 @@ func (s schema) check(t *testing.T, file, text, of string) {
 }
 
 // configured is what a block with a config inside may have; arguments are those
-// of its own beside the ones that all blocks have.
+// of its own in addition to those that all blocks have.
 func configured(t *testing.T, config *tfprotov6.SchemaBlock, arguments ...string) hcldec.Spec {
 	t.Helper()
 	required := false

@@ -26,11 +26,11 @@ type candidate struct {
 	policy   scaler.Policy
 	document scaler.Document
 	disabled bool
-	interval time.Duration // evaluation_interval; 0 when it is not told
+	interval time.Duration // evaluation_interval; 0 when it is not known
 }
 
-// readCandidate reads files, and keys and values, each changing what came before
-// it. It starts from a base, which a file replaces.
+// readCandidate reads files and key-value pairs. Each argument changes the result of the
+// ones before it. A file replaces the base from which it starts.
 func readCandidate(base candidate, arguments []string, group string) (candidate, error) {
 	c := base
 	c.document = maps.Clone(base.document)
@@ -60,7 +60,7 @@ func readCandidate(base candidate, arguments []string, group string) (candidate,
 		names = append(names, argument)
 	}
 	c.name = strings.Join(names, " ")
-	// What the app is called makes no difference to the simulation.
+	// The app's name does not affect the simulation.
 	for key, value := range map[string]string{"namespace": "default", "job": "app", "group": "app"} {
 		if _, given := c.document[key]; !given {
 			c.document[key] = value
@@ -72,8 +72,8 @@ func readCandidate(base candidate, arguments []string, group string) (candidate,
 	return c, err
 }
 
-// readPolicyFile reads the JSON of a job, a scaling block or a document, or a
-// document in lines.
+// readPolicyFile reads the JSON of a job, a scaling block or a document, or a document
+// with one key in each line.
 func readPolicyFile(text []byte, group string) (candidate, error) {
 	if !bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
 		document, err := readLines(string(text))
@@ -104,8 +104,7 @@ func readPolicyFile(text []byte, group string) (candidate, error) {
 	}
 }
 
-// readJob reads the policy of a group, which is not to be named when it is the
-// only one that has one.
+// readJob reads the policy of a group. If only one group has a policy, group can be "".
 func readJob(text []byte, group string) (candidate, error) {
 	var job struct {
 		TaskGroups []struct {
@@ -150,8 +149,7 @@ func readBlock(block *api.ScalingPolicy) (candidate, error) {
 	return candidate{document: b.Policy.Document(), disabled: !b.Policy.Enabled, interval: b.EvaluationInterval}, nil
 }
 
-// readObject reads a document that is a JSON object of strings, numbers and
-// booleans.
+// readObject reads a document from a JSON object of strings, numbers and booleans.
 func readObject(text []byte) (scaler.Document, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
@@ -171,8 +169,8 @@ func readObject(text []byte) (scaler.Document, error) {
 	return document, nil
 }
 
-// readLines reads a document as it stands in a strategy block, a key and a value
-// in each line that is not blank or a comment.
+// readLines reads a document as a strategy block has it. Each line has one key and its
+// value, is blank or is a comment.
 func readLines(text string) (scaler.Document, error) {
 	document := scaler.Document{}
 	number := 0
@@ -188,7 +186,7 @@ func readLines(text string) (scaler.Document, error) {
 	return document, nil
 }
 
-// readPair reads key = value into a document that has no such key.
+// readPair adds key = value to a document. It refuses a key that the document has.
 func readPair(document scaler.Document, text string) error {
 	key, rest, found := strings.Cut(text, "=")
 	key = strings.TrimSpace(key)
@@ -203,7 +201,7 @@ func readPair(document scaler.Document, text string) error {
 	return nil
 }
 
-// readValue reads a value in quotes or without, and lets a comment follow.
+// readValue reads a value with or without quotes. A comment can follow it.
 func readValue(text string) (string, bool) {
 	if quoted, err := strconv.QuotedPrefix(text); err == nil && text[0] == '"' {
 		rest := strings.TrimSpace(text[len(quoted):])

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -15,9 +14,9 @@ import (
 // eventStatus is a scaling event.
 type eventStatus struct {
 	actionStatus
-	// Failed tells that the event is about something that went wrong.
+	// Failed reports whether the event records a failure.
 	Failed bool `json:"failed"`
-	// What the event keeps of the decision; null when it does not tell.
+	// The decision that the event records; null where it records none.
 	Load            *float64 `json:"load"`
 	Demand          *float64 `json:"demand"`
 	Utilisation     *float64 `json:"utilisation"`
@@ -25,7 +24,7 @@ type eventStatus struct {
 	MinInstances    *int     `json:"min_instances"`
 	MaxInstances    *int     `json:"max_instances"`
 	BufferInstances *int     `json:"buffer_instances"`
-	// OverrideUntil is when the override that was in force was to expire.
+	// OverrideUntil is the expiry time of the override that was in force.
 	OverrideUntil *time.Time `json:"override_until"`
 }
 
@@ -52,21 +51,15 @@ func eventsCommand(s *session) *cobra.Command {
 		Long: `Show an app's scaling events with their reasons, newest first. Nomad keeps the
 last 20.
 
-With --json, for each event: time, from, to, rule ("" when by hand), reason, failed;
-and of the decision load, demand, utilisation, goal, min_instances, max_instances,
-buffer_instances and override_until, each null when the event does not tell it.
+With --json, each event has time, from, to, rule ("" for a change by hand), reason
+and failed. From the decision it has load, demand, utilisation, goal, min_instances,
+max_instances, buffer_instances and override_until. Each of those is null if the
+event does not record it.
 
 ` + nomadHelp,
 		Args: cobra.ExactArgs(1),
-		RunE: s.run(func(ctx context.Context, cmd *cobra.Command, args []string) error {
-			app, err := scaler.ParseAppID(args[0])
-			if err != nil {
-				return err
-			}
+		RunE: s.runForApp(func(ctx context.Context, cmd *cobra.Command, app scaler.AppID) error {
 			events, err := s.nomad.Events(ctx, app)
-			if errors.Is(err, nomad.ErrNotFound) {
-				return fmt.Errorf("%w\nnomadscale status lists the apps", err)
-			}
 			if err != nil {
 				return err
 			}
@@ -89,7 +82,7 @@ func (s *session) printEvents(cmd *cobra.Command, app scaler.AppID, events []nom
 		case e.From == e.To:
 			change = fmt.Sprintf("stays %d", e.To)
 		}
-		rows[i] = []string{moment(e.Time, now), change, who(e.Rule), e.Reason}
+		rows[i] = []string{formatPast(e.Time, now), change, describeOrigin(e.Rule), e.Reason}
 	}
 	if s.json {
 		return writeJSON(out, all)
@@ -98,5 +91,5 @@ func (s *session) printEvents(cmd *cobra.Command, app scaler.AppID, events []nom
 		fmt.Fprintf(out, "%s has no scaling events yet.\n", app)
 		return nil
 	}
-	return table(out, []string{"TIME", "CHANGE", "WHO", "REASON"}, rows)
+	return writeTable(out, []string{"TIME", "CHANGE", "WHO", "REASON"}, rows)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// readPages are the sources of the pages, by their paths from the project's root.
+// readPages returns the sources of the pages by path from the project's root.
 func readPages(t *testing.T) map[string]string {
 	t.Helper()
 	root, err := nomadtest.Root()
@@ -40,7 +40,7 @@ func readPages(t *testing.T) map[string]string {
 	return all
 }
 
-// What the pages show of a simulation is what the command beside it prints.
+// A page that shows a simulation shows what its command prints.
 func TestPagesShowRealSimulations(t *testing.T) {
 	shown := regexp.MustCompile("```sh\nnomadscale (simulate .*)\n```\n\n" + `\{\{codefile "text" "scaler/command/testdata/(\w+\.txt)"\}\}`)
 	seen := 0
@@ -61,39 +61,39 @@ func TestPagesShowRealSimulations(t *testing.T) {
 	}
 }
 
-// What the pages show of a command that asks Nomad is what a test of this package
-// has the command print on a real one.
+// A page that shows the output of a command shows output that a test of this package
+// expects with a real Nomad.
 func TestPagesShowRealAnswers(t *testing.T) {
 	tests, err := filepath.Glob("*_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The columns of tables are as wide as what stands in them.
+	// The width of a column depends on its values.
 	spaces := regexp.MustCompile(`[ \t]+`)
-	var wanted strings.Builder
+	var expected strings.Builder
 	for _, file := range tests {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		wanted.WriteString(spaces.ReplaceAllString(string(text), " "))
+		expected.WriteString(spaces.ReplaceAllString(string(text), " "))
 	}
 	shown := regexp.MustCompile("(?s)```sh\nnomadscale (why|status|events|override)[^`]*```\n\n```text\n(.*?)```")
 	seen := 0
 	for name, page := range readPages(t) {
 		for _, found := range shown.FindAllStringSubmatch(page, -1) {
-			if !strings.Contains(wanted.String(), "`\n"+spaces.ReplaceAllString(found[2], " ")+"`") {
-				t.Errorf("%s shows what no test has nomadscale %s print:\n%s", name, found[1], found[2])
+			if !strings.Contains(expected.String(), "`\n"+spaces.ReplaceAllString(found[2], " ")+"`") {
+				t.Errorf("%s shows output of nomadscale %s that no test expects:\n%s", name, found[1], found[2])
 			}
 			seen++
 		}
 	}
 	if seen == 0 {
-		t.Error("no page shows an answer")
+		t.Error("no page shows an output")
 	}
 }
 
-// The command lines in the pages are ones that the command takes.
+// Every command line in the pages is valid.
 func TestCommandsInPagesExist(t *testing.T) {
 	inline := regexp.MustCompile("`nomadscale ([a-z][^`]*)`")
 	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```")
@@ -127,11 +127,11 @@ func TestCommandsInPagesExist(t *testing.T) {
 		}
 	}
 	if seen == 0 {
-		t.Error("there is no command in the pages")
+		t.Error("the pages have no commands")
 	}
 }
 
-// words are those of a line for a shell, without a comment and what follows it.
+// words returns the words of a shell command, up to a comment or a separator.
 func words(t *testing.T, line string) (all []string) {
 	t.Helper()
 	for _, word := range regexp.MustCompile(`"[^"]*"|\S+`).FindAllString(line, -1) {

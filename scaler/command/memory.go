@@ -7,9 +7,9 @@ import (
 	"strconv"
 )
 
-// fitMemory fits the garbage collector to the memory that Nomad gives the task,
-// unless GOMEMLIMIT and GOGC do.
-func fitMemory() {
+// configureMemory sets up the garbage collector for the memory of the Nomad task.
+// GOMEMLIMIT and GOGC take precedence.
+func configureMemory() {
 	limit, percent := memorySettings(os.Getenv)
 	if limit > 0 {
 		debug.SetMemoryLimit(limit)
@@ -19,9 +19,9 @@ func fitMemory() {
 	}
 }
 
-// memorySettings are the soft limit, in bytes, and the growth at which garbage is
-// collected, in percent; 0 leaves either as it is. A proxy makes much garbage
-// and keeps little: with a limit to keep to, it need not be collected so often.
+// memorySettings returns the soft memory limit in bytes and the value for GOGC. 0 means
+// no change. A proxy makes much garbage and keeps little, so with a limit the collector
+// can run less often.
 func memorySettings(variable func(string) string) (limit int64, percent int) {
 	megabytes, err := strconv.ParseInt(cmp.Or(variable("NOMAD_MEMORY_MAX_LIMIT"), variable("NOMAD_MEMORY_LIMIT")), 10, 32)
 	if err != nil || megabytes <= 0 {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
 func overrideCommand(s *session) *cobra.Command {
@@ -21,13 +20,13 @@ func overrideCommand(s *session) *cobra.Command {
 		Short: "Change an app's bounds, buffer or target for a while, or hold its count",
 		Long: `Change an app's bounds, buffer or target for a while, or hold its count.
 
-An override takes effect at the next decision and needs no new version of the
-job. It ends by itself. It moves min_instances and max_instances within the min
-and max of the group's scaling block (hard_min_instances and hard_max_instances
-in Terraform), which Nomad itself enforces.
+An override takes effect at the next decision and needs no new version of the job. It
+expires by itself. It changes min_instances and max_instances within the min and max
+of the group's scaling block (hard_min_instances and hard_max_instances in Terraform).
+Nomad itself enforces those.
 
-Overrides are Nomad Variables at nomadscale/overrides/ in the namespace of the
-app. ` + nomadHelp,
+Overrides are Nomad Variables below nomadscale/overrides/ in the app's namespace.
+` + nomadHelp,
 	}
 	cmd.AddCommand(s.overrideSet(), s.overrideList(), s.overrideClear())
 	return cmd
@@ -37,45 +36,42 @@ func (s *session) overrideSet() *cobra.Command {
 	var o scaler.Override
 	var low, high, buffer int
 	var target float64
-	var lasts time.Duration
+	var lifetime time.Duration
 	cmd := &cobra.Command{
 		Use:   "set <namespace>/<job>/<group>",
-		Short: "Set an app's override, in the place of the one it has",
+		Short: "Set an app's override and replace the one that it has",
 		Example: `  # Let it grow to 50 for a launch
   nomadscale override set default/web/app --max 50 --for 2h --reason launch
 
-  # Keep the count as it is while something is looked into
+  # Keep the count as it is during an investigation
   nomadscale override set default/web/app --hold --for 30m`,
 		Args: cobra.ExactArgs(1),
-		RunE: s.run(func(ctx context.Context, cmd *cobra.Command, args []string) error {
-			app, err := scaler.ParseAppID(args[0])
-			if err != nil {
-				return err
+		RunE: s.runForApp(func(ctx context.Context, cmd *cobra.Command, app scaler.AppID) error {
+			given := cmd.Flags().Changed
+			if given("min") {
+				o.MinInstances = &low
 			}
-			given := func(flag string) bool { return cmd.Flags().Changed(flag) }
-			for flag, field := range map[string]struct {
-				to    **int
-				value *int
-			}{"min": {&o.MinInstances, &low}, "max": {&o.MaxInstances, &high}, "buffer": {&o.BufferInstances, &buffer}} {
-				if given(flag) {
-					*field.to = field.value
-				}
+			if given("max") {
+				o.MaxInstances = &high
+			}
+			if given("buffer") {
+				o.BufferInstances = &buffer
 			}
 			if given("target") {
 				o.Target = &target
 			}
-			o.ExpiresAt = s.now().Add(lasts).UTC().Truncate(time.Second)
+			o.ExpiresAt = s.now().Add(lifetime).UTC().Truncate(time.Second)
 			return s.setOverride(ctx, cmd, app, &o)
 		}),
 	}
 	flags := cmd.Flags()
-	flags.IntVar(&low, "min", 0, "fewest instances")
-	flags.IntVar(&high, "max", 0, "most instances")
-	flags.IntVar(&buffer, "buffer", 0, "warm spares on top of what the load needs")
-	flags.Float64Var(&target, "target", 0, "load that one instance carries at 100 %, in the policy's metric")
+	flags.IntVar(&low, "min", 0, "least number of instances")
+	flags.IntVar(&high, "max", 0, "greatest number of instances")
+	flags.IntVar(&buffer, "buffer", 0, "warm spare instances in addition to those that the load needs")
+	flags.Float64Var(&target, "target", 0, "load of one instance at 100 %, in the policy's metric")
 	flags.BoolVar(&o.Hold, "hold", false, "keep the count as it is")
-	flags.DurationVar(&lasts, "for", 0, "how long it lasts, such as 90s or 2h; at most "+scaler.FormatDuration(scaler.MaxOverrideTime))
-	flags.StringVar(&o.Reason, "reason", "", "what it is for")
+	flags.DurationVar(&lifetime, "for", 0, "how long it lasts, such as 90s or 2h; at most "+scaler.FormatDuration(scaler.MaxOverrideTime))
+	flags.StringVar(&o.Reason, "reason", "", "why it is set")
 	flags.StringVar(&o.By, "by", "", "who sets it (default the user's name)")
 	if err := cmd.MarkFlagRequired("for"); err != nil {
 		panic(err)
@@ -89,35 +85,34 @@ func (s *session) setOverride(ctx context.Context, cmd *cobra.Command, app scale
 			o.By = u.Username
 		}
 	}
-	before, err := s.nomad.Override(ctx, app)
+	previous, err := s.nomad.Override(ctx, app)
 	if err != nil && !errors.Is(err, nomad.ErrNotFound) {
 		return err
 	}
 	now := s.now()
-	_, err = s.nomad.SetOverride(ctx, app, o, before.ModifyIndex, now)
+	_, err = s.nomad.SetOverride(ctx, app, o, previous.ModifyIndex, now)
 	switch {
 	case errors.Is(err, nomad.ErrConflict):
 		return fmt.Errorf("%w: look at it with nomadscale override list, and set it again", err)
-	case errors.Is(err, nomad.ErrNotFound), errors.Is(err, jobspec.ErrNoGroup):
-		return fmt.Errorf("%w\nnomadscale status lists the apps", err)
 	case len(scaler.ValueErrors(err)) > 0:
-		return fmt.Errorf("%w\n%s", err, remedies(scaler.ValueErrors(err)))
+		return fmt.Errorf("%w\n%s", err, overrideRemedy(scaler.ValueErrors(err)))
 	case err != nil:
 		return err
 	}
-	words := fmt.Sprintf("%s: %s until %s, from its next decision on.", app, o.Changes(), o.Until(now))
-	if before.Override != nil && before.Override.Live(now) {
-		words += fmt.Sprintf(" It replaces %s until %s.", before.Override.Changes(), before.Override.Until(now))
+	words := fmt.Sprintf("%s: %s until %s, from the next decision on.", app, o.Changes(), o.Until(now))
+	if previous.Override != nil && previous.Override.Live(now) {
+		words += fmt.Sprintf(" It replaces %s until %s.", previous.Override.Changes(), previous.Override.Until(now))
 	}
 	fmt.Fprintln(cmd.OutOrStdout(), words)
 	return nil
 }
 
-// remedies say what to do about values that were refused.
-func remedies(wrong []*scaler.ValueError) string {
-	for _, w := range wrong {
-		if strings.Contains(w.Allowed, "of the scaling block") {
-			return "Nothing has changed. The job has to allow it first: min and max of the group's scaling block, hard_min_instances and hard_max_instances in Terraform"
+// overrideRemedy says what the user can do about refused values.
+func overrideRemedy(refused []*scaler.ValueError) string {
+	for _, r := range refused {
+		if strings.Contains(r.Allowed, "of the scaling block") {
+			return "Nothing has changed. First change the limits of the job: min and max of the group's scaling block, " +
+				"hard_min_instances and hard_max_instances in Terraform"
 		}
 	}
 	return "Nothing has changed"
@@ -136,12 +131,12 @@ func (s *session) overrideList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the overrides of all apps",
-		Long: `List the overrides of all apps: those in force, those that have expired, and
-those that are ignored, with the reason.
+		Long: `List the overrides of all apps: those in force, expired ones, and ignored ones with
+the reason.
 
-With --json: app, namespace, job, group; min_instances, max_instances,
-buffer_instances, target and hold as far as they are set; expires_at, reason, by;
-state (in_force, expired or ignored) and error.`,
+With --json, each override has app, namespace, job and group; of min_instances,
+max_instances, buffer_instances, target and hold those that are set; and expires_at,
+reason, by, state (in_force, expired or ignored) and error.`,
 		Args: cobra.NoArgs,
 		RunE: s.run(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			all, err := s.nomad.ListOverrides(ctx)
@@ -160,12 +155,15 @@ func (s *session) printOverrides(cmd *cobra.Command, all []nomad.AppOverride) er
 	list := make([]overrideRow, len(all))
 	rows := make([][]string, len(all))
 	for i, o := range all {
-		row := overrideRow{App: o.App.String(), Namespace: o.App.Namespace, Job: o.App.Job, Group: o.App.Group, overrideStatus: newOverrideStatus(o, now)}
+		row := overrideRow{
+			App: o.App.String(), Namespace: o.App.Namespace, Job: o.App.Job, Group: o.App.Group,
+			overrideStatus: newOverrideStatus(o, now),
+		}
 		if o.App.Job == "" {
 			row.App = o.App.Namespace + " " + o.Path
 		}
 		list[i] = row
-		rows[i] = []string{row.App, "", "", row.state(), row.By, row.Reason}
+		rows[i] = []string{row.App, "", "", row.describeState(), row.By, row.Reason}
 		if o.Override != nil {
 			rows[i][1], rows[i][2] = row.Changes(), row.Until(now)
 		}
@@ -177,7 +175,7 @@ func (s *session) printOverrides(cmd *cobra.Command, all []nomad.AppOverride) er
 		fmt.Fprintln(cmd.OutOrStdout(), "There are no overrides.")
 		return nil
 	}
-	return table(cmd.OutOrStdout(), []string{"APP", "CHANGE", "UNTIL", "STATE", "BY", "REASON"}, rows)
+	return writeTable(cmd.OutOrStdout(), []string{"APP", "CHANGE", "UNTIL", "STATE", "BY", "REASON"}, rows)
 }
 
 func (s *session) overrideClear() *cobra.Command {
@@ -185,14 +183,10 @@ func (s *session) overrideClear() *cobra.Command {
 		Use:   "clear <namespace>/<job>/<group>",
 		Short: "End an app's override now",
 		Args:  cobra.ExactArgs(1),
-		RunE: s.run(func(ctx context.Context, cmd *cobra.Command, args []string) error {
-			app, err := scaler.ParseAppID(args[0])
-			if err != nil {
-				return err
-			}
+		RunE: s.runForApp(func(ctx context.Context, cmd *cobra.Command, app scaler.AppID) error {
 			o, err := s.nomad.Override(ctx, app)
 			if errors.Is(err, nomad.ErrNotFound) {
-				return fmt.Errorf("%s has no override; nomadscale override list shows those there are", app)
+				return fmt.Errorf("%s has no override; nomadscale override list lists the overrides", app)
 			}
 			if err != nil {
 				return err
@@ -202,7 +196,7 @@ func (s *session) overrideClear() *cobra.Command {
 			} else if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: its policy is on its own again, from its next decision on.\n", app)
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: the policy applies without an override, from the next decision on.\n", app)
 			return nil
 		}),
 	}

@@ -11,39 +11,31 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
-// sessionTimeout bounds what a command asks, so that it always answers.
+// sessionTimeout limits the time of one command, so that it always ends.
 const sessionTimeout = 30 * time.Second
 
-// session is what the commands that ask a running Nomad have in common.
+// session is what the commands that read from or write to a running Nomad share.
 type session struct {
 	now   func() time.Time
 	nomad *nomad.Client
 
 	json bool
-	// gateways are the URLs to ask for the load; service and namespace find
-	// them otherwise.
+	// gateways lists URLs of gateways. If it is empty, the Nomad service in the
+	// namespace names them.
 	gateways, service, namespace string
 }
 
-// sessionCommands are the commands that ask a running Nomad.
-func sessionCommands(now func() time.Time) []*cobra.Command {
-	commands := []func(*session) *cobra.Command{overrideCommand, statusCommand, whyCommand, eventsCommand}
-	all := make([]*cobra.Command, len(commands))
-	for i, command := range commands {
-		all[i] = command(&session{now: now})
-	}
-	return all
-}
+const nomadHelp = `The NOMAD_* variables set Nomad's address and token.`
 
-const nomadHelp = `Nomad's address and token are those of the NOMAD_* variables.`
-
-const gatewayHelp = `The load is asked of every gateway, found by the Nomad service of its admin
-listener or named by --gateway. If ` + api.AdminTokenVariable + ` is set, it is sent
-as the bearer token.`
+const gatewayHelp = `The command reads the load from every gateway. It finds the gateways by the Nomad
+service of their admin listeners, or --gateway names them. If ` + api.AdminTokenVariable + `
+is set, the command sends it as the bearer token.`
 
 func (s *session) jsonFlag(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&s.json, "json", false, "print JSON, for programs")
@@ -52,11 +44,11 @@ func (s *session) jsonFlag(cmd *cobra.Command) {
 func (s *session) gatewayFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&s.gateways, "gateway", "", "URLs of the gateways' admin listeners, separated by commas")
-	flags.StringVar(&s.service, "gateway-service", api.AdminService, "Nomad service by which the gateways are found")
-	flags.StringVar(&s.namespace, "gateway-namespace", "default", "namespace of that service")
+	flags.StringVar(&s.service, "gateway-service", api.AdminService, "Nomad service of the gateways' admin listeners")
+	flags.StringVar(&s.namespace, "gateway-namespace", "default", "namespace of --gateway-service")
 }
 
-// run makes a command's function of one that asks Nomad.
+// run returns a command's RunE function, which connects to Nomad and calls do.
 func (s *session) run(do func(context.Context, *cobra.Command, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		client, err := nomad.New(nomad.DefaultConfig())
@@ -66,25 +58,40 @@ func (s *session) run(do func(context.Context, *cobra.Command, []string) error) 
 		s.nomad = client
 		ctx, cancel := context.WithTimeout(cmd.Context(), sessionTimeout)
 		defer cancel()
-		return s.advise(do(ctx, cmd, args))
+		return s.adviseNomad(do(ctx, cmd, args))
 	}
 }
 
-// advise says what to do about an error of Nomad's.
-func (s *session) advise(err error) error {
+// runForApp is [session.run] for a command whose only argument names an app.
+func (s *session) runForApp(do func(context.Context, *cobra.Command, scaler.AppID) error) func(*cobra.Command, []string) error {
+	return s.run(func(ctx context.Context, cmd *cobra.Command, args []string) error {
+		app, err := scaler.ParseAppID(args[0])
+		if err != nil {
+			return err
+		}
+		err = do(ctx, cmd, app)
+		if errors.Is(err, nomad.ErrNotFound) || errors.Is(err, jobspec.ErrNoGroup) {
+			return fmt.Errorf("%w\nnomadscale status lists the apps, and nomad job status -namespace=%s the jobs", err, app.Namespace)
+		}
+		return err
+	})
+}
+
+// adviseNomad adds to an error of Nomad what the user can do.
+func (s *session) adviseNomad(err error) error {
 	var unreachable *url.Error
 	switch {
 	case errors.Is(err, nomad.ErrDenied):
-		return fmt.Errorf("%w\nNOMAD_TOKEN is the token that is used", err)
+		return fmt.Errorf("%w\nThe command uses the token in NOMAD_TOKEN", err)
 	case errors.As(err, &unreachable):
-		return fmt.Errorf("%w\nNomad does not answer at %s; NOMAD_ADDR says where it is", err, s.nomad.Address())
+		return fmt.Errorf("%w\nNomad does not answer at %s; set NOMAD_ADDR to its address", err, s.nomad.Address())
 	default:
 		return err
 	}
 }
 
-// load is where the load of apps is asked for.
-func (s *session) load() (*api.Client, error) {
+// gatewayClient returns a client of the gateways that the flags name.
+func (s *session) gatewayClient() (*api.Client, error) {
 	addresses, err := api.ParseAddresses(s.gateways)
 	if err != nil {
 		return nil, fmt.Errorf("--gateway %w", err)

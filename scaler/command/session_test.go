@@ -22,7 +22,7 @@ import (
 
 const soon = time.Minute
 
-// startNomad runs a Nomad that the commands of this test ask.
+// startNomad runs a Nomad for the commands of a test.
 func startNomad(t *testing.T) *nomadtest.Agent {
 	agent := nomadtest.Start(t)
 	for _, variable := range os.Environ() {
@@ -34,8 +34,8 @@ func startNomad(t *testing.T) *nomadtest.Agent {
 	return agent
 }
 
-// ask runs a command line and returns what it prints.
-func ask(t *testing.T, args ...string) (string, error) {
+// execute runs a command line and returns its output.
+func execute(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	root := &cobra.Command{Use: "nomadscale", SilenceErrors: true, SilenceUsage: true}
 	root.AddCommand(sessionCommands(time.Now)...)
@@ -46,11 +46,11 @@ func ask(t *testing.T, args ...string) (string, error) {
 	return out.String(), err
 }
 
-// prints fails unless a command line prints the text. Times, waits and the width
-// of columns are not compared.
-func prints(t *testing.T, want string, args ...string) {
+// expectOutput checks the output of a command line. It does not compare times, waits and
+// the width of columns.
+func expectOutput(t *testing.T, want string, args ...string) {
 	t.Helper()
-	got, err := ask(t, args...)
+	got, err := execute(t, args...)
 	if err != nil {
 		t.Fatalf("%v: %v", args, err)
 	}
@@ -59,6 +59,7 @@ func prints(t *testing.T, want string, args ...string) {
 	}
 }
 
+// stable replaces what differs from run to run.
 func stable(text string) string {
 	for _, s := range []struct{ unstable, stable string }{
 		{`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`, "<time>"},
@@ -75,10 +76,10 @@ func stable(text string) string {
 	return text
 }
 
-// refused fails unless a command line fails with all of the words.
-func refused(t *testing.T, words []string, args ...string) {
+// expectError checks that a command line fails and that its error contains all words.
+func expectError(t *testing.T, words []string, args ...string) {
 	t.Helper()
-	out, err := ask(t, args...)
+	out, err := execute(t, args...)
 	if err == nil {
 		t.Errorf("%v prints %q, want an error", args, out)
 		return
@@ -90,10 +91,10 @@ func refused(t *testing.T, words []string, args ...string) {
 	}
 }
 
-// answer is what a command line prints with --json.
-func answer[T any](t *testing.T, args ...string) T {
+// outputJSON decodes the output of a command line with --json.
+func outputJSON[T any](t *testing.T, args ...string) T {
 	t.Helper()
-	out, err := ask(t, append(args, "--json")...)
+	out, err := execute(t, append(args, "--json")...)
 	if err != nil {
 		t.Fatalf("%v: %v", args, err)
 	}
@@ -107,8 +108,8 @@ func answer[T any](t *testing.T, args ...string) T {
 // object is a JSON object.
 type object = map[string]any
 
-// fields fails where an object has other values than these.
-func fields(t *testing.T, got, want object) {
+// expectFields checks some values of an object.
+func expectFields(t *testing.T, got, want object) {
 	t.Helper()
 	for key, value := range want {
 		if got[key] != value {
@@ -117,23 +118,24 @@ func fields(t *testing.T, got, want object) {
 	}
 }
 
-// register registers a job with a policy in a block from 0 to high, changed.
-func register(t *testing.T, agent *nomadtest.Agent, job string, high int, doc scaler.Document, change ...func(*jobspec.Block)) scaler.Policy {
+// register registers a job with a policy, in a block with bounds from 0 to high. The
+// changes apply to the block.
+func register(
+	t *testing.T, agent *nomadtest.Agent, job string, high int, doc scaler.Document, changes ...func(*jobspec.Block),
+) scaler.Policy {
 	t.Helper()
 	p := nomadtest.Policy(t, job, doc)
 	block := jobspec.NewBlock(p)
 	block.Min, block.Max = 0, high
-	for _, change := range change {
+	for _, change := range changes {
 		change(&block)
 	}
-	j := nomadtest.Job(p)
-	j.TaskGroups[0].Scaling = block.Render()
-	agent.Register(t, j)
+	agent.Register(t, nomadtest.JobWithBlock(block))
 	nomadtest.Eventually(t, soon, "running instances", func() bool { return agent.Status(t, p).Running == p.MinInstances })
 	return p
 }
 
-// scale changes the count of an app as a decision does.
+// scale decides on a load and changes the count of an app.
 func scale(t *testing.T, agent *nomadtest.Agent, p scaler.Policy, load float64) scaler.Decision {
 	t.Helper()
 	status := agent.Status(t, p)
@@ -147,10 +149,10 @@ func scale(t *testing.T, agent *nomadtest.Agent, p scaler.Policy, load float64) 
 	return d
 }
 
-// loadServer speaks for a gateway about loads that a test sets.
+// loadServer answers like a gateway with loads that a test sets.
 type loadServer struct {
 	*httptest.Server
-	mu    sync.Mutex
+	mutex sync.Mutex
 	loads map[string]float64
 }
 
@@ -161,16 +163,16 @@ func startGateway(t *testing.T) *loadServer {
 	return g
 }
 
-// load sets the load of an app, as if it had always been that.
+// load sets the load of an app for all times, past ones included.
 func (g *loadServer) load(p scaler.Policy, value float64) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
 	g.loads[p.App.String()] = value
 }
 
 func (g *loadServer) serve(w http.ResponseWriter, r *http.Request) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
 	if r.Header.Get("Authorization") != "Bearer secret" {
 		http.Error(w, "the admin token is needed", http.StatusUnauthorized)
 		return

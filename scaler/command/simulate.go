@@ -17,7 +17,7 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/simulate/trace"
 )
 
-// simulation is what the command line asks for.
+// simulation holds the flags of the command.
 type simulation struct {
 	policy, against []string
 	group           string

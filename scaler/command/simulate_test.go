@@ -20,14 +20,14 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 const (
 	examplePolicy = "../../examples/simulate/policy.hcl"
 	exampleTrace  = "../../examples/simulate/trace.csv"
 )
 
-// simulated runs the command and returns what it prints.
+// simulated runs the command and returns its output.
 func simulated(t *testing.T, stdin string, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
@@ -49,7 +49,7 @@ func mustSimulate(t *testing.T, args ...string) string {
 	return out
 }
 
-// write puts a file into a folder of the test's own and returns its path.
+// write writes a file to a temporary directory and returns its path.
 func write(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -79,7 +79,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// The examples are what the help says of them, and this is what people see.
+// The example policy and trace give the output that users see.
 func TestSimulateExample(t *testing.T) {
 	golden(t, "simulate.txt", mustSimulate(t, "--policy", examplePolicy, "--trace", exampleTrace, "--start-delay", "8s"))
 }
@@ -90,7 +90,7 @@ func TestSimulateComparesTwoPolicies(t *testing.T) {
 		"--trace", exampleTrace, "--start-delay", "8s", "--actions", "5"))
 }
 
-// The simulation as programs read it.
+// simulatedJSON is the output of the command with --json.
 type simulatedJSON struct {
 	Policy, Against struct {
 		Document   scaler.Document
@@ -180,7 +180,7 @@ func TestSimulateReadsTheStandardInput(t *testing.T) {
 	}
 }
 
-// rendered is a scaling block as Nomad returns it.
+// rendered returns a scaling block as Nomad returns it.
 func rendered(t *testing.T, disabled bool, changes ...string) *api.ScalingPolicy {
 	t.Helper()
 	document := scaler.Document{"namespace": "default", "job": "shop", "group": "web"}
@@ -257,8 +257,8 @@ func TestPolicyOfAGroup(t *testing.T) {
 	}
 }
 
-// What comes later changes what came before; --against changes --policy, unless
-// it has a file.
+// Later arguments change the result of earlier ones. --against changes --policy, unless
+// --against names a file.
 func TestPoliciesAreChanged(t *testing.T) {
 	file := write(t, "policy", "max_instances = 7\nmin_instances = 2")
 	other := write(t, "policy", "max_instances = 5")
@@ -339,7 +339,7 @@ func TestSimulateEndsWithTheContext(t *testing.T) {
 	if err := cmd.ExecuteContext(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want that of the context", err)
 	}
-	// What it did not wait for ends by itself.
+	// The simulation that the command does not wait for ends by itself.
 	deadline := time.Now().Add(time.Minute)
 	for runtime.NumGoroutine() > before && time.Now().Before(deadline) {
 		runtime.Gosched()

@@ -1,96 +1,47 @@
-package gateway
+package gateway_test
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
-func TestAdminToken(t *testing.T) {
-	g := newGateway(t, func(c *Config) { c.AdminToken = "open sesame" })
-	g.declare()
-	running(t, g)
-	for _, test := range []struct {
-		path, authorization string
-		want                int
-	}{
-		{"/healthz", "", http.StatusOK},
-		{"/readyz", "", http.StatusOK},
-		{"/v1/apps", "", http.StatusUnauthorized},
-		{"/v1/apps", "Bearer wrong", http.StatusUnauthorized},
-		{"/v1/apps", "open sesame!", http.StatusUnauthorized},
-		{"/v1/apps", "Bearer open sesame", http.StatusOK},
-		{"/v1/load", "", http.StatusUnauthorized},
-		{"/v1/load", "Bearer open sesame", http.StatusOK},
-		{"/metrics", "", http.StatusUnauthorized},
-		{"/metrics", "Bearer open sesame", http.StatusOK},
-		{"/debug/pprof/", "", http.StatusUnauthorized},
-		{"/debug/pprof/", "Bearer open sesame", http.StatusOK},
-		{"/nothing", "", http.StatusUnauthorized},
-		{"/nothing", "Bearer open sesame", http.StatusNotFound},
-	} {
-		r, err := http.NewRequest(http.MethodGet, "http://"+g.AdminAddress()+test.path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Authorization", test.authorization)
-		response, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		response.Body.Close()
-		if response.StatusCode != test.want {
-			t.Errorf("%s with %q: got %s, want %d", test.path, test.authorization, response.Status, test.want)
-		}
-	}
-}
-
 func TestReady(t *testing.T) {
-	g := newGateway(t)
-	running(t, g)
+	g := serve(t)
 	ready := func() int {
-		response := get(t, "http://"+g.AdminAddress()+"/readyz")
+		response := g.ask(t, "/readyz")
 		response.Body.Close()
 		return response.StatusCode
 	}
 	if got := ready(); got != http.StatusServiceUnavailable {
 		t.Errorf("before anything is known: %d", got)
 	}
-	g.apps.report(nil)
+	g.nomad.report(nil)
 	if got := ready(); got != http.StatusServiceUnavailable {
 		t.Errorf("before the instances are known: %d", got)
 	}
-	g.apps.Replace(nil)
+	g.nomad.instances.Replace(nil)
 	if got := ready(); got != http.StatusServiceUnavailable {
 		t.Errorf("before the overrides are known: %d", got)
 	}
-	g.overrides.Report(nil)
+	g.nomad.overrides(nil)
 	if got := ready(); got != http.StatusOK {
 		t.Errorf("with all known: %d", got)
 	}
 }
 
-// decode reads JSON from the admin listener.
-func decode(t testing.TB, g *Gateway, path string, into any) {
-	t.Helper()
-	response := get(t, "http://"+g.AdminAddress()+path)
-	text := body(t, response)
-	if response.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s: %s", path, response.Status, text)
-	}
-	if err := json.Unmarshal([]byte(text), into); err != nil {
-		t.Fatalf("%s: %v", path, err)
-	}
-}
-
 func TestAdminShowsLoad(t *testing.T) {
 	release := make(chan struct{})
-	g, url := fronting(t, scaler.Document{"metric": "concurrency", "target_concurrency_per_instance": "10"}, func(http.ResponseWriter, *http.Request) { <-release }, func(c *Config) { c.ID = "g1" })
+	g, url := fronting(t, scaler.Document{"metric": "concurrency", "target_concurrency_per_instance": "10"}, func(http.ResponseWriter,
+		*http.Request) {
+		<-release
+	}, func(c *gateway.Config) { c.ID = "g1" })
 	for range 3 {
 		go func() {
 			if response, err := http.Get(url + "/"); err == nil {
@@ -99,27 +50,28 @@ func TestAdminShowsLoad(t *testing.T) {
 		}()
 	}
 	defer close(release)
-	eventually(t, "three requests are in flight", func() bool { return g.apps.statuses()[0].InFlight == 3 })
+	eventually(t, "three requests are in flight", func() bool { return g.status(t, webName).InFlight == 3 })
 
 	var report api.LoadReport
-	decode(t, g, "/v1/load", &report)
-	s := report.Apps[appID]
-	if report.Gateway != "g1" || time.Since(report.Now) > time.Minute || len(report.Apps) != 1 || s.InFlight != 3 || s.Queued != 0 || s.Concurrency != 3 || s.RequestsPerMinute != 3 || report.Series != nil {
+	g.admin(t, "/v1/load", &report)
+	s := report.Apps[webID]
+	if report.Gateway != "g1" || time.Since(report.Now) > time.Minute || len(report.Apps) != 1 || s.InFlight != 3 || s.Queued != 0 ||
+		s.Concurrency != 3 || s.RequestsPerMinute != 3 || report.Series != nil {
 		t.Errorf("/v1/load says %+v", report)
 	}
 	report = api.LoadReport{}
-	decode(t, g, "/v1/load?app="+appName+"&metric=concurrency&window=11m", &report)
+	g.admin(t, "/v1/load?app="+webName+"&metric=concurrency&window=11m", &report)
 	if n := len(report.Series); n == 0 || report.Series[n-1].Value != 3 {
 		t.Errorf("the series is %v, want 3 at the end", report.Series)
 	}
 	report = api.LoadReport{}
-	decode(t, g, "/v1/load?app="+appName, &report)
-	if report.Apps[appID].Concurrency != 3 || report.Series != nil {
+	g.admin(t, "/v1/load?app="+webName, &report)
+	if report.Apps[webID].Concurrency != 3 || report.Series != nil {
 		t.Errorf("for one app: %+v", report)
 	}
 	report = api.LoadReport{}
-	decode(t, g, "/v1/load?metric=concurrency&window=11m", &report)
-	if len(report.Shared) != 1 || len(report.Shared[0].Apps) != 1 || report.Shared[0].Apps[0] != appID || len(report.Apps) != 0 {
+	g.admin(t, "/v1/load?metric=concurrency&window=11m", &report)
+	if len(report.Shared) != 1 || len(report.Shared[0].Apps) != 1 || report.Shared[0].Apps[0] != webID || len(report.Apps) != 0 {
 		t.Errorf("for all apps: %+v", report)
 	} else if s := report.Shared[0].Series; len(s) == 0 || s[len(s)-1].Value != 3 {
 		t.Errorf("for all apps the series is %v, want 3 at the end", s)
@@ -127,9 +79,9 @@ func TestAdminShowsLoad(t *testing.T) {
 	for path, want := range map[string]int{
 		"?metric=custom&window=1m":                            http.StatusBadRequest,
 		"?app=default/none/web":                               http.StatusNotFound,
-		"?app=" + appName + "&metric=custom&window=1m":        http.StatusBadRequest,
-		"?app=" + appName + "&metric=concurrency&window=soon": http.StatusBadRequest,
-		"?app=" + appName + "&metric=concurrency":             http.StatusBadRequest,
+		"?app=" + webName + "&metric=custom&window=1m":        http.StatusBadRequest,
+		"?app=" + webName + "&metric=concurrency&window=soon": http.StatusBadRequest,
+		"?app=" + webName + "&metric=concurrency":             http.StatusBadRequest,
 	} {
 		response := get(t, "http://"+g.AdminAddress()+"/v1/load"+path)
 		response.Body.Close()
@@ -139,27 +91,28 @@ func TestAdminShowsLoad(t *testing.T) {
 	}
 
 	var apps []api.AppStatus
-	decode(t, g, "/v1/apps", &apps)
+	g.admin(t, "/v1/apps", &apps)
 	a := apps[0]
-	if len(apps) != 1 || a.App != appID || a.Policy["metric"] != "concurrency" || !a.Enabled || a.Running != 1 || a.Desired != 1 ||
-		a.Load == nil || *a.Load != 3 || len(a.Mounts) != 1 || len(a.Instances) != 1 || a.Instances[0].State != api.Ready || a.Instances[0].InFlight != 3 || a.Instances[0].ID != "a" {
+	if len(apps) != 1 || a.App != webID || a.Policy["metric"] != "concurrency" || !a.Enabled || a.Running != 1 || a.Desired != 1 ||
+		a.Load == nil || *a.Load != 3 || len(a.Mounts) != 1 || len(a.Instances) != 1 || a.Instances[0].State != api.Ready ||
+		a.Instances[0].InFlight != 3 || a.Instances[0].ID != "a" {
 		t.Errorf("/v1/apps says %+v", apps)
 	}
 }
 
 func TestMetrics(t *testing.T) {
-	f := new(fakeNomad)
-	g := newGateway(t, with(f))
-	address := upstreamServer(t, ok)
-	f.onScale = func(int) { g.apps.Update(allocation(appName, "a", 0, address)) }
-	g.declare(declared(t, appName, scaler.Document{"min_instances": "0"}), declared(t, "default/full/web", scaler.Document{"max_queued_requests": "0"}))
-	running(t, g)
+	g := serve(t)
+	address := instance(t, ok)
+	g.nomad.onScale = func(int) { g.nomad.instances.Update(allocation(webName, "a", 0, address)) }
+	g.declare([]nomad.App{
+		declared(t, webName, scaler.Document{"min_instances": "0"}), declared(t, "default/full/web", scaler.Document{"max_queued_requests": "0"}),
+	})
 	url := "http://" + g.Address() + "/apps/"
-	get(t, url+appName+"/").Body.Close()
+	get(t, url+webName+"/").Body.Close()
 	get(t, url+"default/full/web/").Body.Close()
 	text := ""
 	eventually(t, "the requests are counted", func() bool {
-		text = body(t, get(t, "http://"+g.AdminAddress()+"/metrics"))
+		text = g.metrics(t)
 		return strings.Contains(text, `nomadscale_requests_total{app="default/shop/web",code="200"} 1`)
 	})
 	for _, want := range []string{
@@ -186,11 +139,12 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	var apps []api.AppStatus
-	decode(t, g, "/v1/apps", &apps)
+	g.admin(t, "/v1/apps", &apps)
 	var decisions map[string][]api.DecisionStatus
-	decode(t, g, "/v1/decisions?app="+appName, &decisions)
-	if d := decisions[appName]; len(decisions) != 1 || len(d) != 1 || d[0].Rule != scaler.RuleActivate || d[0].From != 0 || d[0].To != 1 ||
-		d[0].Load != 1 || d[0].Demand != 0.01 || d[0].Goal != 1 || d[0].MaxInstances != 10 || !strings.Contains(d[0].Reason, "woken by 1 request a minute") {
+	g.admin(t, "/v1/decisions?app="+webName, &decisions)
+	if d := decisions[webName]; len(decisions) != 1 || len(d) != 1 || d[0].Rule != scaler.RuleActivate || d[0].From != 0 || d[0].To != 1 ||
+		d[0].Load != 1 || d[0].Demand != 0.01 || d[0].Goal != 1 || d[0].MaxInstances != 10 ||
+		!strings.Contains(d[0].Reason, "woken by 1 request a minute") {
 		t.Errorf("/v1/decisions says %+v", decisions)
 	}
 	if c := apps[1].ColdStart; c == nil || c.Total < c.Ready || c.Total <= 0 {

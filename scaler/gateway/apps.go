@@ -1,119 +1,103 @@
 package gateway
 
 import (
-	"cmp"
+	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/backend"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/cluster"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
-// apps is the registry: all that Nomad says of apps and instances arrives here,
-// and each app is told its part.
+// apps is the registry: what Nomad says of apps and instances arrives here, and each
+// app is told its part. It is safe for concurrent use.
 type apps struct {
-	gateway *Gateway
-	table   atomic.Pointer[table]
+	config *backend.Config
+	// mount routes requests to the apps. It is called with the lock held, so that an
+	// app that is known can be reached.
+	mount      func([]*backend.App)
+	connection connection
 
-	// mu guards what follows; an app's own mutex is taken under it, never the
-	// other way round.
-	mu     sync.Mutex
-	byName map[string]*app
-	// instances of every group of Nomad, by app: a policy may come after them.
-	instances map[string]map[string]nomad.Instance
-	// listed tells that the instances have been listed once.
-	listed bool
-	// evaluations are those that are pending, by ID, and unplaced what they say
-	// of groups, by app.
+	// mu guards what follows. An app's own mutex is taken under it, never the other
+	// way round.
+	mu   sync.Mutex
+	byID map[scaler.AppID]*backend.App
+	// instances are those of every group of Nomad: a policy may come after them.
+	instances map[scaler.AppID]map[string]nomad.Instance
+	// reported and listed report that apps and instances have been read once.
+	reported, listed bool
+	// evaluations are those that are pending, by ID, and placement is what they say
+	// of groups.
 	evaluations map[string]nomad.Evaluation
-	unplaced    map[string]unplaced
-
-	// lost is why nothing is known of Nomad at present; nil while it answers.
-	lost atomic.Pointer[error]
+	placement   map[scaler.AppID]backend.PlacementFailure
 }
 
 var _ nomad.InstanceWatcher = (*apps)(nil)
 
-func newApps(g *Gateway) *apps {
-	return &apps{
-		gateway: g, byName: make(map[string]*app), instances: make(map[string]map[string]nomad.Instance),
-		evaluations: make(map[string]nomad.Evaluation), unplaced: make(map[string]unplaced),
+func newApps(config backend.Config, mount func([]*backend.App)) *apps {
+	s := &apps{
+		config: &config, mount: mount, connection: connection{log: config.Log},
+		byID: make(map[scaler.AppID]*backend.App), instances: make(map[scaler.AppID]map[string]nomad.Instance),
+		evaluations: make(map[string]nomad.Evaluation), placement: make(map[scaler.AppID]backend.PlacementFailure),
 	}
+	config.Unreachable = s.connection.Err
+	return s
 }
 
 // report takes over the apps that there are.
 func (s *apps) report(reported []nomad.App) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	gone := maps.Clone(s.byName)
+	gone := maps.Clone(s.byID)
 	for _, n := range reported {
-		name := n.ID.String()
-		delete(gone, name)
-		a := s.byName[name]
+		delete(gone, n.ID)
+		a := s.byID[n.ID]
 		if a == nil {
-			a = newApp(s.gateway, n)
-			s.byName[name] = a
-			for _, i := range s.instances[name] {
-				s.set(a, i, false)
+			a = backend.NewApp(s.config, n)
+			s.byID[n.ID] = a
+			for _, i := range s.instances[n.ID] {
+				s.setLocked(a, i, false)
 			}
-			a.unplaced = s.unplaced[name]
+			a.SetPlacement(s.placement[n.ID])
 		}
-		a.configure(n)
+		a.Configure(n)
 	}
-	for name, a := range gone {
-		delete(s.byName, name)
-		a.remove()
-		s.gateway.metrics.forget(name)
+	for id, a := range gone {
+		delete(s.byID, id)
+		a.Remove()
+		s.config.Metrics.Forget(id)
 	}
-	s.remount()
-}
-
-// remount builds the table of routes anew.
-func (s *apps) remount() {
-	all := slices.Collect(maps.Values(s.byName))
-	t, refused := buildTable(all)
-	s.table.Store(t)
-	for _, a := range all {
-		a.mu.Lock()
-		if !slices.Equal(a.refused, refused[a]) {
-			a.refused = refused[a]
-			if len(a.refused) > 0 {
-				a.log.Warn("another app is mounted where this one asks to be", "refused", a.refused)
-			}
-		}
-		a.mu.Unlock()
-	}
+	s.mount(slices.Collect(maps.Values(s.byID)))
+	s.reported = true
 }
 
 // failed notes that the apps could not be read. Those that are known stay.
 func (s *apps) failed(err error) {
-	s.gateway.log.Warn("the apps cannot be read; what is known stays in force", "error", err)
+	s.config.Log.Warn("the apps cannot be read; what is known stays in force", "error", err)
 }
 
-// Replace says that these are all instances there are.
+// Replace says that these are all instances that there are.
 func (s *apps) Replace(all []nomad.Instance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// What began while Nomad did not answer may have begun long ago.
-	watched := !s.found() && s.listed
-	instances := make(map[string]map[string]nomad.Instance)
+	watched := !s.connection.found() && s.listed
+	s.instances = make(map[scaler.AppID]map[string]nomad.Instance)
 	for _, i := range all {
-		if i.Gone && !i.Failed {
-			continue
+		if !i.Gone || i.Failed {
+			s.keepLocked(i)
 		}
-		if instances[i.App.String()] == nil {
-			instances[i.App.String()] = make(map[string]nomad.Instance)
-		}
-		instances[i.App.String()][i.ID] = i
 	}
-	s.instances = instances
-	for name, a := range s.byName {
-		a.keep(instances[name])
-		for _, i := range instances[name] {
-			s.set(a, i, watched)
+	for id, a := range s.byID {
+		a.KeepInstances(s.instances[id])
+		for _, i := range s.instances[id] {
+			s.setLocked(a, i, watched)
 		}
 	}
 	s.listed = true
@@ -123,30 +107,32 @@ func (s *apps) Replace(all []nomad.Instance) {
 func (s *apps) Update(i nomad.Instance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	name := i.App.String()
-	group := s.instances[name]
+	group := s.instances[i.App]
 	switch {
 	case i.ModifyIndex < group[i.ID].ModifyIndex:
 		return
 	case i.Gone && !i.Failed:
 		if delete(group, i.ID); len(group) == 0 {
-			delete(s.instances, name)
+			delete(s.instances, i.App)
 		}
 	default:
-		if group == nil {
-			group = make(map[string]nomad.Instance)
-			s.instances[name] = group
-		}
-		group[i.ID] = i
+		s.keepLocked(i)
 	}
-	if a := s.byName[name]; a != nil {
-		s.set(a, i, true)
+	if a := s.byID[i.App]; a != nil {
+		s.setLocked(a, i, true)
 	}
 }
 
-// set tells an app of an instance. The caller holds the mutex.
-func (s *apps) set(a *app, i nomad.Instance, isNew bool) {
-	a.set(i, isNew, s.evaluations[i.Next].Until)
+func (s *apps) keepLocked(i nomad.Instance) {
+	if s.instances[i.App] == nil {
+		s.instances[i.App] = make(map[string]nomad.Instance)
+	}
+	s.instances[i.App][i.ID] = i
+}
+
+// setLocked tells an app of an instance.
+func (s *apps) setLocked(a *backend.App, i nomad.Instance, isNew bool) {
+	a.SetInstance(i, isNew, s.evaluations[i.Next].Until)
 }
 
 // ReplaceEvaluations says that these are all evaluations that are pending.
@@ -156,10 +142,10 @@ func (s *apps) ReplaceEvaluations(all []nomad.Evaluation) {
 	over := maps.Clone(s.evaluations)
 	for _, e := range all {
 		delete(over, e.ID)
-		s.evaluate(e)
+		s.evaluateLocked(e)
 	}
 	for _, e := range over {
-		s.evaluate(nomad.Evaluation{ID: e.ID, Namespace: e.Namespace, Job: e.Job})
+		s.evaluateLocked(nomad.Evaluation{ID: e.ID, Namespace: e.Namespace, Job: e.Job})
 	}
 }
 
@@ -167,12 +153,12 @@ func (s *apps) ReplaceEvaluations(all []nomad.Evaluation) {
 func (s *apps) UpdateEvaluation(e nomad.Evaluation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.evaluate(e)
+	s.evaluateLocked(e)
 }
 
-// evaluate keeps an evaluation while it is pending, and tells the apps that it
-// says something of. The caller holds the mutex.
-func (s *apps) evaluate(e nomad.Evaluation) {
+// evaluateLocked keeps an evaluation while it is pending, and tells the apps that
+// it says something of.
+func (s *apps) evaluateLocked(e nomad.Evaluation) {
 	was, known := s.evaluations[e.ID]
 	switch {
 	case e.Pending():
@@ -182,88 +168,102 @@ func (s *apps) evaluate(e nomad.Evaluation) {
 	}
 	for group := range was.Unplaced {
 		if e.Unplaced[group] == "" {
-			s.block(e, group)
+			s.blockLocked(e, group)
 		}
 	}
 	for group := range e.Unplaced {
-		s.block(e, group)
+		s.blockLocked(e, group)
 	}
 }
 
-// block takes over what an evaluation says of a group, if no later one has taken
-// its place. The caller holds the mutex.
-func (s *apps) block(e nomad.Evaluation, group string) {
-	name := scaler.AppID{Namespace: e.Namespace, Job: e.Job, Group: group}.String()
-	known, now := s.unplaced[name], unplaced{}
+// blockLocked takes over what an evaluation says of a group, unless a later one has
+// taken its place.
+func (s *apps) blockLocked(e nomad.Evaluation, group string) {
+	id := scaler.AppID{Namespace: e.Namespace, Job: e.Job, Group: group}
+	known, now := s.placement[id], backend.PlacementFailure{}
 	switch why := e.Unplaced[group]; {
 	case why != "":
-		now = unplaced{evaluation: e.ID, why: why, since: s.gateway.now()}
-		if known.evaluation == e.ID {
-			now.since = known.since
+		now = backend.PlacementFailure{Evaluation: e.ID, Why: why, Since: s.config.Now()}
+		if known.Evaluation == e.ID {
+			now.Since = known.Since
 		}
-		s.unplaced[name] = now
-	case known.evaluation != e.ID:
+		s.placement[id] = now
+	case known.Evaluation != e.ID:
 		return
 	default:
-		delete(s.unplaced, name)
+		delete(s.placement, id)
 	}
-	if a := s.byName[name]; a != nil {
-		a.block(now)
+	if a := s.byID[id]; a != nil {
+		a.SetPlacement(now)
 	}
 }
 
 // Lost says that nothing is known of what happens from now on.
-func (s *apps) Lost(err error) {
-	if s.lost.Swap(&err) == nil {
-		s.gateway.log.Warn("Nomad does not answer; what is known stays in force, and nothing is scaled", "error", err)
+func (s *apps) Lost(err error) { s.connection.lose(err) }
+
+// Unreachable is why Nomad does not answer; nil while it does.
+func (s *apps) Unreachable() error { return s.connection.Err() }
+
+// Known reports whether apps and instances have been read.
+func (s *apps) Known() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.listed && s.reported
+}
+
+// All lists the apps by name.
+func (s *apps) All() []*backend.App {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.byID), func(a, b *backend.App) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// Find returns an app, nil when there is none of that name.
+func (s *apps) Find(id scaler.AppID) *backend.App {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byID[id]
+}
+
+// observe tells every app what the other gateways have of it.
+func (s *apps) observe(m *cluster.Membership) {
+	for _, a := range s.All() {
+		a.Observe(m)
 	}
 }
 
-// found notes that Nomad answers, and tells whether it did not before.
-func (s *apps) found() (lost bool) {
-	if lost = s.lost.Swap(nil) != nil; lost {
-		s.gateway.log.Info("Nomad answers again")
+// countArrivals takes the requests since the last call into the rates of arrivals.
+func (s *apps) countArrivals(since time.Duration) {
+	for _, a := range s.All() {
+		a.CountArrivals(since)
+	}
+}
+
+// connection is whether Nomad answers.
+type connection struct {
+	log  *slog.Logger
+	lost atomic.Pointer[error]
+}
+
+// lose notes that Nomad does not answer.
+func (c *connection) lose(err error) {
+	if c.lost.Swap(&err) == nil {
+		c.log.Warn("Nomad does not answer; what is known stays in force, and nothing is scaled", "error", err)
+	}
+}
+
+// found notes that Nomad answers, and reports whether it did not before.
+func (c *connection) found() (lost bool) {
+	if lost = c.lost.Swap(nil) != nil; lost {
+		c.log.Info("Nomad answers again")
 	}
 	return lost
 }
 
-// unreachable is why Nomad does not answer; nil while it does.
-func (s *apps) unreachable() error {
-	if err := s.lost.Load(); err != nil {
+// Err is why Nomad does not answer; nil while it does.
+func (c *connection) Err() error {
+	if err := c.lost.Load(); err != nil {
 		return *err
 	}
 	return nil
-}
-
-// known tells whether apps and instances have been read.
-func (s *apps) known() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.listed && s.table.Load() != nil
-}
-
-// all lists the apps by name.
-func (s *apps) all() []*app {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.SortedFunc(maps.Values(s.byName), func(a, b *app) int { return cmp.Compare(a.name, b.name) })
-}
-
-// find returns the app of that name, nil when there is none.
-func (s *apps) find(name string) *app {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.byName[name]
-}
-
-// statuses is what /v1/apps answers.
-func (s *apps) statuses() []api.AppStatus {
-	now := s.gateway.now()
-	t := s.table.Load()
-	all := s.all()
-	statuses := make([]api.AppStatus, len(all))
-	for i, a := range all {
-		statuses[i] = a.status(now, t)
-	}
-	return statuses
 }

@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"bufio"
@@ -68,18 +68,18 @@ func BenchmarkIdleApps(b *testing.B) {
 	const n = 10_000
 	var before, after runtime.MemStats
 	for b.Loop() {
-		g := newGateway(b)
+		g := serve(b)
 		runtime.GC()
 		runtime.ReadMemStats(&before)
 		all := make([]nomad.App, n)
 		for i := range all {
 			all[i] = declared(b, fmt.Sprintf("default/app-%d/web", i), scaler.Document{"min_instances": "0"})
 		}
-		g.declare(all...)
+		g.declare(all)
 		runtime.GC()
 		runtime.ReadMemStats(&after)
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/n/1024, "KiB/app")
-		if g.apps.find("default/app-0/web") == nil {
+		if _, found := g.find(b, "default/app-0/web"); !found {
 			b.Fatal("the apps are not known")
 		}
 	}

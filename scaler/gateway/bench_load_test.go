@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"bytes"
@@ -21,7 +21,8 @@ import (
 
 // wrk puts on as much load as a number of connections carries.
 func wrk(b *testing.B, url string) loaded {
-	return generated(b, exec.Command("wrk", "-t2", fmt.Sprintf("-c%d", connections), fmt.Sprintf("-d%d", int(roundDuration.Seconds())), "--latency", url),
+	return generated(b, exec.Command("wrk", "-t2", fmt.Sprintf("-c%d", connections), fmt.Sprintf("-d%d", int(roundDuration.Seconds())),
+		"--latency", url),
 		`Requests/sec:\s+([\d.]+)`, `50%\s+([\d.]+)(us|ms|s)`, `99%\s+([\d.]+)(us|ms|s)`, `Non-2xx`)
 }
 

@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/hashicorp/nomad/api"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
@@ -37,9 +38,7 @@ func BenchmarkMillion(b *testing.B) {
 func serveMillion(b *testing.B, sockets int) {
 	cluster := nomadtest.StartCluster(b, 1, 2)
 	agent := cluster.Agent
-	g := realGateway{newGateway(b, with(agent.Client)), agent}
-	running(b, g.Gateway)
-	eventually(b, "the gateway is ready", g.apps.known)
+	g := onAgent(b, agent, gateway.Config{})
 	nodes, _, err := agent.API.Nodes().List(nil)
 	if err != nil {
 		b.Fatal(err)
@@ -47,7 +46,8 @@ func serveMillion(b *testing.B, sockets int) {
 	url := g.start(b, "million", 2, steady(), func(group *api.TaskGroup) {
 		group.ShutdownDelay = new(5 * time.Second)
 		group.Update = &api.UpdateStrategy{MaxParallel: new(1), HealthCheck: new("task_states"), MinHealthyTime: new(500 * time.Millisecond)}
-		group.Migrate = &api.MigrateStrategy{MaxParallel: new(1), HealthCheck: new("task_states"), MinHealthyTime: new(500 * time.Millisecond), HealthyDeadline: new(time.Minute)}
+		group.Migrate = &api.MigrateStrategy{MaxParallel: new(1), HealthCheck: new("task_states"),
+			MinHealthyTime: new(500 * time.Millisecond), HealthyDeadline: new(time.Minute)}
 	})
 	path := strings.TrimPrefix(url, "http://"+g.Address())
 

@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"bufio"
@@ -43,7 +43,7 @@ func BenchmarkProxies(b *testing.B) {
 	bare := startRole(b, "bare", addresses...)
 	bare.name, bare.url = "bare", "http://"+bare.address+"/"
 	gateway := startRole(b, "gateway", addresses...)
-	gateway.name, gateway.url = "gateway", "http://"+gateway.address+"/apps/"+appName+"/"
+	gateway.name, gateway.url = "gateway", "http://"+gateway.address+"/apps/"+webName+"/"
 	proxies = append(proxies, bare, gateway)
 
 	generate := wrk

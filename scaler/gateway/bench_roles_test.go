@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"bufio"
@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -23,6 +22,8 @@ import (
 	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
@@ -95,11 +96,10 @@ func runBare(addresses []string) error {
 		return err
 	}
 	var turn atomic.Int64
-	bare := newProxy(newUpstream(), slog.New(slog.DiscardHandler))
-	bare.Rewrite = func(r *httputil.ProxyRequest) {
+	bare := newBare(func(r *httputil.ProxyRequest) {
 		r.Out.URL.Scheme, r.Out.URL.Host = "http", addresses[int(turn.Add(1))%len(addresses)]
 		r.SetXForwarded()
-	}
+	})
 	go func() { _ = http.Serve(listener, bare) }()
 	fmt.Println(listener.Addr())
 	_, err = io.Copy(io.Discard, os.Stdin)
@@ -109,11 +109,12 @@ func runBare(addresses []string) error {
 // runGateway is a gateway with every limit on that knows an app of these
 // instances, and one at zero until it is told to wake it.
 func runGateway(addresses []string) error {
-	f := &fakeNomad{}
-	g, err := New(Config{Nomad: f, Listen: "127.0.0.1:0"})
+	f := newFakeNomad()
+	created, err := gateway.New(gateway.Config{Nomad: f, Listen: "127.0.0.1:0"})
 	if err != nil {
 		return err
 	}
+	g := &served{&running{Gateway: created}, f}
 	app := func(name string, document scaler.Document) nomad.App {
 		part := strings.Split(name, "/")
 		document["namespace"], document["job"], document["group"] = part[0], part[1], part[2]
@@ -122,7 +123,7 @@ func runGateway(addresses []string) error {
 		return nomad.App{ID: p.App, Policy: p, Created: 1}
 	}
 	apps := []nomad.App{
-		app(appName, scaler.Document{
+		app(webName, scaler.Document{
 			"service_selection_mode": "min_load", "max_concurrency_per_instance": "1000",
 			"rate_limit": "1000000", "request_timeout": "180s", "max_instances": strconv.Itoa(len(addresses)),
 		}),
@@ -141,26 +142,36 @@ func runGateway(addresses []string) error {
 		return all
 	}
 	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
 	ran := make(chan error, 1)
 	go func() { ran <- g.Run(ctx) }()
-	g.apps.report(apps)
-	g.apps.Replace(instances(appName))
-	await := func(holds func() bool) {
-		for !holds() {
-			time.Sleep(time.Millisecond)
+	<-f.watching
+	g.declare(apps, instances(webName)...)
+	client := api.Client{Addresses: []string{"http://" + g.AdminAddress()}}
+	await := func(app string, holds func(api.AppStatus) bool) error {
+		for {
+			statuses, err := client.Statuses(ctx, id(app))
+			if err != nil || holds(statuses[0]) {
+				return err
+			}
+			time.Sleep(5 * time.Millisecond)
 		}
 	}
-	await(func() bool { return g.apps.find(appName).status(g.now(), nil).Running == len(addresses) })
+	if err := await(webName, func(s api.AppStatus) bool { return s.Running == len(addresses) }); err != nil {
+		return err
+	}
 	fmt.Println(g.Address())
 	orders := bufio.NewScanner(os.Stdin)
 	for orders.Scan() {
 		var n int
 		if _, err := fmt.Sscanf(orders.Text(), "await %d", &n); err == nil {
-			await(func() bool { return g.holds() == n })
+			if err := await(asleep, func(s api.AppStatus) bool { return s.Queued == n }); err != nil {
+				return err
+			}
 			fmt.Println(n)
 			continue
 		}
-		g.apps.Replace(append(instances(appName), instances(asleep)...))
+		g.nomad.instances.Replace(append(instances(webName), instances(asleep)...))
 	}
 	stop()
 	return <-ran

@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"fmt"
@@ -12,8 +12,8 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// BenchmarkFromZero starts apps by their first request, on a real Nomad: how long
-// the answer takes beside the time until the app listens.
+// BenchmarkFromZero starts apps by their first request, on a real Nomad. It measures
+// how long the answer takes, and compares that with the time until the app listens.
 func BenchmarkFromZero(b *testing.B) {
 	g := onNomad(b)
 	var total, share []float64

@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"bytes"
@@ -15,11 +15,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
 )
 
 // issue writes a certificate of 127.0.0.1 and its key, and returns it.
@@ -87,7 +90,7 @@ func TestTLS(t *testing.T) {
 			return
 		}
 		w.Header().Set("X-Seen", r.Header.Get("X-Forwarded-Proto"))
-	}, func(c *Config) { c.TLSCert, c.TLSKey = cert, key })
+	}, func(c *gateway.Config) { c.TLSCert, c.TLSKey = cert, key })
 	url = strings.Replace(url, "http:", "https:", 1)
 	fetched := func(client *http.Client) (proto string, err error) {
 		response, err := client.Get(url + "/")
@@ -128,16 +131,23 @@ func TestCertificateReloads(t *testing.T) {
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	issue(t, cert, key, "one")
 	var now atomic.Int64
+	var mu sync.Mutex
 	var log bytes.Buffer
-	c, err := readCertificate(cert, key, func() time.Time { return time.Unix(now.Load(), 0) }, slog.New(slog.NewTextHandler(&log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := serve(t, func(c *gateway.Config) {
+		c.TLSCert, c.TLSKey = cert, key
+		c.Now = func() time.Time { return time.Unix(now.Load(), 0) }
+		c.Log = slog.New(slog.NewTextHandler(locked{&mu, &log}, nil))
+	})
 	want := func(what, name string) {
 		t.Helper()
-		pair, err := c.get(nil)
-		if err != nil || pair.Leaf.Subject.CommonName != name {
-			t.Errorf("%s: got %v (%v), want the certificate %s", what, pair, err, name)
+		unverified := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the test looks at the certificate itself
+		conn, err := tls.Dial("tcp", g.Address(), unverified)
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		defer func() { _ = conn.Close() }()
+		if got := conn.ConnectionState().PeerCertificates[0].Subject.CommonName; got != name {
+			t.Errorf("%s: got the certificate %s, want %s", what, got, name)
 		}
 	}
 	want("at first", "one")
@@ -151,9 +161,11 @@ func TestCertificateReloads(t *testing.T) {
 		now.Add(1)
 		want("with another's key", "two")
 	}
+	mu.Lock()
 	if got := strings.Count(log.String(), "level=ERROR"); got != 1 {
 		t.Errorf("%d errors are in the log, want one:\n%s", got, &log)
 	}
+	mu.Unlock()
 	if err := os.Rename(filepath.Join(dir, "elsewhere.pem"), key); err != nil {
 		t.Fatal(err)
 	}
@@ -170,9 +182,9 @@ func TestCertificateReloads(t *testing.T) {
 func TestNewRefusesBadCertificates(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "cert.pem")
 	write(t, file, "nonsense")
-	for _, config := range []Config{{TLSCert: file, TLSKey: file}, {TLSCert: file}, {TLSKey: file}} {
-		config.Nomad = new(fakeNomad)
-		if _, err := New(config); err == nil || !strings.Contains(err.Error(), file) {
+	for _, config := range []gateway.Config{{TLSCert: file, TLSKey: file}, {TLSCert: file}, {TLSKey: file}} {
+		config.Nomad = newFakeNomad()
+		if _, err := gateway.New(config); err == nil || !strings.Contains(err.Error(), file) {
 			t.Errorf("got %v, want an error about %s", err, file)
 		}
 	}

@@ -1,137 +1,81 @@
 package gateway
 
 import (
-	"errors"
-	"fmt"
-	"io"
+	"context"
+	"net"
 	"net/http"
-	"os"
-	"sync/atomic"
-	"time"
+	"strings"
 
-	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
-// client bounds the body that a client may send, and how long it may take to send
-// more of it or to take more of an answer. A stream of HTTP/2 may pause in what
-// it sends; request_timeout is over all.
-func (g *Gateway) client(next handler) handler {
-	return func(w http.ResponseWriter, r *http.Request, c *call) error {
-		timeout := g.config.ClientTimeout
-		var body *steadyBody
-		if r.ContentLength != 0 {
-			body = &steadyBody{ReadCloser: r.Body}
-			if limit := g.config.MaxBodyBytes; limit > 0 {
-				body.ReadCloser = http.MaxBytesReader(w, r.Body, limit)
-			}
-			if r.ProtoMajor == 1 && timeout > 0 {
-				body.control, body.timeout = http.NewResponseController(w), timeout
-			}
-			// The server looks at the body of its own request to see whether it was
-			// asked for.
-			r = r.WithContext(r.Context())
-			r.Body = body
+// client is the client of a request that may have to wait.
+type client struct{ *http.Request }
+
+// What a request that waits costs in addition to its head: goroutine and buffers.
+// Its body is not read meanwhile; but what arrives of it by HTTP/2 is buffered, as
+// far as the flow control lets it.
+const (
+	waitOverhead = 16 << 10
+	streamBuffer = 256 << 10
+)
+
+// Memory estimates what the request takes while it waits, in bytes.
+func (c client) Memory() int64 {
+	cost := waitOverhead + len(c.RequestURI) + len(c.Host)
+	for name, values := range c.Header {
+		for _, value := range values {
+			cost += len(name) + len(value)
 		}
-		if timeout > 0 {
-			steady := &steadyWriter{ResponseWriter: w, timeout: timeout}
-			defer steady.end()
-			w = steady
+	}
+	if c.ProtoMajor == 2 && c.ContentLength >= 0 {
+		return int64(cost) + min(c.ContentLength, streamBuffer)
+	}
+	if c.ProtoMajor == 2 {
+		cost += streamBuffer
+	}
+	return int64(cost)
+}
+
+// Left returns a check whether the client has left; nil when the end of the
+// request's context says so. net/http watches the connection of a request by
+// HTTP/1 only once its body has been read.
+func (c client) Left() func() bool {
+	if c.ProtoMajor != 1 || c.ContentLength == 0 {
+		return nil
+	}
+	conn, _ := c.Context().Value(connKey{}).(net.Conn)
+	if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = tls.NetConn()
+	}
+	if conn == nil {
+		return nil
+	}
+	return func() bool { return hungUp(conn) }
+}
+
+type connKey struct{}
+
+// withConn lets requests find the connection that they came by.
+func withConn(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, conn)
+}
+
+// hashKey is what the selection mode hash goes by.
+func (g *Gateway) hashKey(p *scaler.Policy, r *http.Request) string {
+	if p.ServiceSelectionMode != scaler.SelectHash {
+		return ""
+	}
+	switch kind, name, _ := strings.Cut(p.HashKey, ":"); kind {
+	case "header":
+		return r.Header.Get(name)
+	case "cookie":
+		cookie, err := r.Cookie(name)
+		if err != nil {
+			return ""
 		}
-		err := next(w, r, c)
-		if err != nil && body != nil {
-			if refusal := body.refusal.Load(); refusal != nil {
-				return refusal
-			}
-		}
-		return err
+		return cookie.Value
+	default:
+		return g.proxy.ClientAddress(r)
 	}
 }
-
-func bodyTooLarge(limit int64) *api.Refusal {
-	return &api.Refusal{
-		Cause:   api.CauseBodyTooLarge,
-		Message: fmt.Sprintf("the body is larger than %d bytes", limit),
-	}
-}
-
-// steadyBody is a body of which more has to come all the time.
-type steadyBody struct {
-	io.ReadCloser
-	// control sets the deadlines; nil for none.
-	control *http.ResponseController
-	timeout time.Duration
-	// refusal is why no more of it is read, if that is the client's fault.
-	refusal atomic.Pointer[api.Refusal]
-}
-
-func (b *steadyBody) Read(p []byte) (int, error) {
-	if b.control != nil {
-		_ = b.control.SetReadDeadline(time.Now().Add(b.timeout))
-	}
-	n, err := b.ReadCloser.Read(p)
-	if err == nil {
-		return n, nil
-	}
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		b.refusal.Store(bodyTooLarge(tooLarge.Limit))
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		b.refusal.Store(&api.Refusal{
-			Cause:   api.CauseSlowClient,
-			Message: fmt.Sprintf("nothing more of the body came within %s", b.timeout),
-		})
-	}
-	if b.control != nil {
-		// From here on net/http watches the connection by reading from it.
-		_ = b.control.SetReadDeadline(time.Time{})
-	}
-	return n, err
-}
-
-// steadyWriter is an answer of which the client has to take more all the time.
-type steadyWriter struct {
-	http.ResponseWriter
-	timeout time.Duration
-	// buffered are the bytes written that net/http cannot have sent on yet.
-	buffered int
-	// timer breaks off a write that takes too long.
-	timer *time.Timer
-}
-
-// serverBuffer is what net/http keeps of an answer before it sends any of it.
-const serverBuffer = 2048
-
-func (w *steadyWriter) Write(p []byte) (int, error) {
-	if w.buffered += len(p); w.buffered <= serverBuffer {
-		return w.ResponseWriter.Write(p)
-	}
-	defer w.start().Stop()
-	return w.ResponseWriter.Write(p)
-}
-
-// end sends what is left of an answer that the client has to take some of.
-func (w *steadyWriter) end() {
-	if w.timer != nil {
-		_ = w.FlushError()
-	}
-}
-
-// FlushError is what an [http.ResponseController] flushes by.
-func (w *steadyWriter) FlushError() error {
-	defer w.start().Stop()
-	return http.NewResponseController(w.ResponseWriter).Flush()
-}
-
-func (w *steadyWriter) start() *time.Timer {
-	if w.timer == nil {
-		control := http.NewResponseController(w.ResponseWriter)
-		w.timer = time.AfterFunc(w.timeout, func() { _ = control.SetWriteDeadline(time.Unix(1, 0)) })
-	} else {
-		w.timer.Reset(w.timeout)
-	}
-	return w.timer
-}
-
-// Unwrap lets an [http.ResponseController] reach what this one does not do.
-func (w *steadyWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"bufio"
@@ -19,61 +19,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
-
-// running is a gateway that serves until the test ends, and what stops it.
-func running(t testing.TB, g *Gateway) (stop func() error) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- g.Run(ctx) }()
-	stopped := false
-	stop = func() error {
-		stopped = true
-		cancel()
-		return <-done
-	}
-	t.Cleanup(func() {
-		if stopped {
-			return
-		}
-		if err := stop(); err != nil {
-			t.Errorf("running the gateway: %v", err)
-		}
-	})
-	return stop
-}
-
-// fronting is a gateway in front of one instance.
-func fronting(t testing.TB, document scaler.Document, h http.HandlerFunc, change ...func(*Config)) (g *Gateway, url string) {
-	t.Helper()
-	g = newGateway(t, change...)
-	g.apps.report([]nomad.App{declared(t, appName, document)})
-	g.apps.Replace([]nomad.Instance{allocation(appName, "a", 0, upstreamServer(t, h))})
-	running(t, g)
-	return g, "http://" + g.Address() + "/apps/" + appName
-}
-
-func get(t testing.TB, url string) *http.Response {
-	t.Helper()
-	response, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response
-}
 
 func TestForwardRewrites(t *testing.T) {
 	type seen struct {
 		Host, RequestURI string
 		Header           http.Header
 	}
-	echo := func(w http.ResponseWriter, r *http.Request) {
+	echoRequest := func(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(seen{r.Host, r.RequestURI, r.Header})
 	}
-	send := func(t *testing.T, g *Gateway, host, target string) seen {
+	ask := func(t *testing.T, g *served, host, target string) seen {
 		t.Helper()
 		r, err := http.NewRequest(http.MethodGet, "http://"+g.Address()+target, nil)
 		if err != nil {
@@ -98,8 +57,8 @@ func TestForwardRewrites(t *testing.T) {
 	}
 	document := scaler.Document{"hosts": "shop.example.com"}
 	t.Run("from anybody", func(t *testing.T) {
-		g, _ := fronting(t, document, echo)
-		got := send(t, g, "shop.example.com:8000", "/a%2Fb/c?x=1;y=%zz&z")
+		g, _ := fronting(t, document, echoRequest)
+		got := ask(t, g, "shop.example.com:8000", "/a%2Fb/c?x=1;y=%zz&z")
 		want := seen{"shop.example.com:8000", "/a%2Fb/c?x=1;y=%zz&z", http.Header{
 			"X-Forwarded-For": {"127.0.0.1"}, "X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"shop.example.com:8000"},
 			"X-Custom": {"kept"},
@@ -107,20 +66,20 @@ func TestForwardRewrites(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("by host (-want +got):\n%s", diff)
 		}
-		got = send(t, g, "gateway", "/apps/"+appName+"/a%2Fb//c/")
+		got = ask(t, g, "gateway", "/apps/"+webName+"/a%2Fb//c/")
 		want.Host, want.RequestURI = "gateway", "/a%2Fb//c/"
 		want.Header["X-Forwarded-Host"] = []string{"gateway"}
-		want.Header["X-Forwarded-Prefix"] = []string{"/apps/" + appName}
+		want.Header["X-Forwarded-Prefix"] = []string{"/apps/" + webName}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("by path (-want +got):\n%s", diff)
 		}
 	})
 	t.Run("from a trusted proxy", func(t *testing.T) {
-		g, _ := fronting(t, document, echo, func(c *Config) { c.TrustForwarded = true })
-		got := send(t, g, "gateway", "/apps/"+appName)
+		g, _ := fronting(t, document, echoRequest, func(c *gateway.Config) { c.TrustForwarded = true })
+		got := ask(t, g, "gateway", "/apps/"+webName)
 		want := seen{"gateway", "/", http.Header{
 			"X-Forwarded-For": {"203.0.113.9, 127.0.0.1"}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"outside.example.com"},
-			"X-Forwarded-Prefix": {"/outer/apps/" + appName}, "Forwarded": {"for=203.0.113.9, for=127.0.0.1"},
+			"X-Forwarded-Prefix": {"/outer/apps/" + webName}, "Forwarded": {"for=203.0.113.9, for=127.0.0.1"},
 			"X-Custom": {"kept"},
 		}}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -193,13 +152,13 @@ func TestForwardWebSocket(t *testing.T) {
 		// Longer in all than request_timeout, which is not for upgraded connections.
 		time.Sleep(30 * time.Millisecond)
 	}
-	if s := g.apps.statuses()[0]; s.InFlight != 1 {
+	if s := g.status(t, webName); s.InFlight != 1 {
 		t.Errorf("an open WebSocket: %d requests in flight, want 1", s.InFlight)
 	}
 	if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "the closed WebSocket is no longer in flight", func() bool { return g.apps.statuses()[0].InFlight == 0 })
+	eventually(t, "the closed WebSocket is no longer in flight", func() bool { return g.status(t, webName).InFlight == 0 })
 }
 
 // HTTP/2 without TLS comes in, and goes out for gRPC, trailers included.
@@ -217,16 +176,14 @@ func TestForwardHTTP2(t *testing.T) {
 	server.Config.Protocols = protocols
 	server.Start()
 	t.Cleanup(server.Close)
-	g := newGateway(t)
-	g.apps.report([]nomad.App{declared(t, appName, nil)})
-	g.apps.Replace([]nomad.Instance{allocation(appName, "a", 0, server.Listener.Addr().String())})
-	running(t, g)
+	g := serve(t)
+	g.declare([]nomad.App{declared(t, webName, nil)}, allocation(webName, "a", 0, server.Listener.Addr().String()))
 	only2 := new(http.Protocols)
 	only2.SetUnencryptedHTTP2(true)
 	client := &http.Client{Transport: &http.Transport{Protocols: only2}}
 	t.Cleanup(client.CloseIdleConnections)
 	for kind, proto := range map[string]string{"application/grpc": "HTTP/2.0", "text/plain": "HTTP/1.1"} {
-		r, err := http.NewRequest(http.MethodPost, "http://"+g.Address()+"/apps/"+appName+"/", strings.NewReader("hello"))
+		r, err := http.NewRequest(http.MethodPost, "http://"+g.Address()+"/apps/"+webName+"/", strings.NewReader("hello"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,26 +195,10 @@ func TestForwardHTTP2(t *testing.T) {
 		}
 		if got := body(t, response); got != "hello" || response.Proto != "HTTP/2.0" || response.Header.Get("X-Protocol") != proto ||
 			response.Header.Get("X-Te") != "trailers" || response.Trailer.Get("Grpc-Status") != "0" {
-			t.Errorf("%s: got %q over %s, at the instance %s, headers %v, trailers %v", kind, got, response.Proto, response.Header.Get("X-Protocol"), response.Header, response.Trailer)
+			t.Errorf("%s: got %q over %s, at the instance %s, headers %v, trailers %v", kind, got, response.Proto,
+				response.Header.Get("X-Protocol"), response.Header, response.Trailer)
 		}
 	}
-}
-
-// refusal reads an answer of the gateway's own.
-func refusal(t testing.TB, response *http.Response) api.Refusal {
-	t.Helper()
-	text := body(t, response)
-	var r api.Refusal
-	if err := json.Unmarshal([]byte(text), &r); err != nil {
-		t.Fatalf("%s is no refusal: %q (%v)", response.Status, text, err)
-	}
-	if response.StatusCode != r.Cause.Status() {
-		t.Errorf("answered %s with the cause %s", response.Status, r.Cause)
-	}
-	if retry := response.Header.Get("Retry-After"); r.RetryAfter > 0 && retry != fmt.Sprint(r.RetryAfter) {
-		t.Errorf("Retry-After is %q, and %d in the body", retry, r.RetryAfter)
-	}
-	return r
 }
 
 func TestForwardTimesOut(t *testing.T) {
@@ -268,7 +209,7 @@ func TestForwardTimesOut(t *testing.T) {
 			close(left)
 		})
 		got := refusal(t, get(t, url+"/"))
-		if got.Cause.Status() != http.StatusGatewayTimeout || got.Cause != api.CauseRequestTimeout || got.App != appID {
+		if got.Cause.Status() != http.StatusGatewayTimeout || got.Cause != api.CauseRequestTimeout || got.App != webID {
 			t.Errorf("got %+v, want 504", got)
 		}
 		<-left
@@ -306,7 +247,7 @@ func TestForwardEndsWithTheClient(t *testing.T) {
 		t.Fatal("the request was answered")
 	}
 	<-left
-	eventually(t, "nothing is in flight", func() bool { return g.apps.statuses()[0].InFlight == 0 })
+	eventually(t, "nothing is in flight", func() bool { return g.status(t, webName).InFlight == 0 })
 }
 
 // A request, with its body, that one instance does not accept is served by
@@ -316,21 +257,20 @@ func TestForwardTriesAnotherInstance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := newGateway(t)
-	g.apps.report([]nomad.App{declared(t, appName, scaler.Document{"service_selection_mode": "first"})})
-	alive := upstreamServer(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
-	g.apps.Replace([]nomad.Instance{allocation(appName, "dead", 0, l.Addr().String()), allocation(appName, "alive", 1, alive)})
-	running(t, g)
-	wantStates(t, g, map[string]api.State{"dead": api.Ready, "alive": api.Ready})
+	g := serve(t)
+	g.nomad.report([]nomad.App{declared(t, webName, scaler.Document{"service_selection_mode": "first"})})
+	alive := instance(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+	g.nomad.instances.Replace([]nomad.Instance{allocation(webName, "dead", 0, l.Addr().String()), allocation(webName, "alive", 1, alive)})
+	g.wantStates(t, map[string]api.State{"dead": api.Ready, "alive": api.Ready})
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	response, err := http.Post("http://"+g.Address()+"/apps/"+appName+"/", "text/plain", strings.NewReader("hello"))
+	response, err := http.Post("http://"+g.Address()+"/apps/"+webName+"/", "text/plain", strings.NewReader("hello"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := body(t, response); got != "hello" || response.StatusCode != http.StatusOK {
 		t.Errorf("got %s %q, want the body back", response.Status, got)
 	}
-	wantStates(t, g, map[string]api.State{"dead": api.Ejected, "alive": api.Ready})
+	g.wantStates(t, map[string]api.State{"dead": api.Ejected, "alive": api.Ready})
 }

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hungUp tells whether the client has closed the connection, even if there is
+// hungUp reports whether the client has closed the connection, even if there is
 // still something of it to read.
 func hungUp(conn net.Conn) (gone bool) {
 	socket, ok := conn.(syscall.Conn)

@@ -4,6 +4,6 @@ package gateway
 
 import "net"
 
-// hungUp is not known here: a client that has left is noticed when its request
-// is sent on.
+// hungUp is not known on this system: a client that has left is noticed when its
+// request is sent on.
 func hungUp(net.Conn) bool { return false }

@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	nomadapi "github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
@@ -29,7 +30,7 @@ func steady() scaler.Document {
 // drainable gives what is in flight all the time that it takes.
 func drainable(group *nomadapi.TaskGroup) { group.ShutdownDelay = new(10 * time.Minute) }
 
-// post sends a request that nobody may send again.
+// post sends a request that must not be sent again.
 func post(client *http.Client, url string) error {
 	response, err := client.Post(url, "text/plain", strings.NewReader("hello"))
 	if err != nil {
@@ -43,7 +44,7 @@ func post(client *http.Client, url string) error {
 	return err
 }
 
-// sustainPosts is sustain for requests that nobody may send again.
+// sustainPosts is sustain for requests that must not be sent again.
 func sustainPosts(t *testing.T, url string) (stop func() int64) {
 	t.Helper()
 	return sustainBy(t, 8, func() error { return post(http.DefaultClient, url+"?take=10ms") })
@@ -61,7 +62,7 @@ func (g realGateway) ids(t testing.TB, job string) (ready map[string]bool) {
 	return ready
 }
 
-// replaced tells whether so many instances are ready, and none of those before.
+// replaced reports whether that many instances are ready, and none of those before.
 func (g realGateway) replaced(t testing.TB, job string, before map[string]bool, count int) bool {
 	t.Helper()
 	now := g.ids(t, job)
@@ -73,8 +74,7 @@ func (g realGateway) replaced(t testing.TB, job string, before map[string]bool, 
 	return len(now) == count
 }
 
-// Whatever makes instances come and go, no request fails for it that can be
-// answered.
+// No request fails that can be answered, whatever makes instances come and go.
 func TestInstancesComeAndGo(t *testing.T) {
 	g := onNomad(t)
 
@@ -247,9 +247,7 @@ func (p *gatewayProcess) ready() error { return fetch("http://" + p.admin + "/re
 func TestNodesComeAndGo(t *testing.T) {
 	cluster := nomadtest.StartCluster(t, 1, 2)
 	agent := cluster.Agent
-	g := realGateway{newGateway(t, with(agent.Client), func(c *Config) { c.EndDelays = true }), agent}
-	running(t, g.Gateway)
-	eventually(t, "the gateway is ready", g.apps.known)
+	g := onAgent(t, agent, gateway.Config{EndDelays: true})
 	nodes, _, err := agent.API.Nodes().List(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -262,7 +260,8 @@ func TestNodesComeAndGo(t *testing.T) {
 	on := func(name string) func(*nomadapi.TaskGroup) {
 		return func(group *nomadapi.TaskGroup) {
 			group.Affinities = []*nomadapi.Affinity{{LTarget: "${node.unique.name}", RTarget: name, Operand: "=", Weight: new(int8(100))}}
-			group.Migrate = &nomadapi.MigrateStrategy{MaxParallel: new(1), HealthCheck: new("task_states"), MinHealthyTime: new(500 * time.Millisecond), HealthyDeadline: new(time.Minute)}
+			group.Migrate = &nomadapi.MigrateStrategy{MaxParallel: new(1), HealthCheck: new("task_states"),
+				MinHealthyTime: new(500 * time.Millisecond), HealthyDeadline: new(time.Minute)}
 		}
 	}
 

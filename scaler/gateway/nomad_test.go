@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"context"
@@ -20,6 +20,7 @@ import (
 	nomadapi "github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
@@ -62,8 +63,8 @@ func runApp() {
 	os.Exit(1)
 }
 
-// serveApp takes as long as a request says or its client stays, crashes when one says so, and sends
-// what comes over WebSockets back.
+// serveApp takes as long as a request says or its client stays, and crashes when a
+// request says so. It sends back what comes over WebSockets.
 func serveApp(w http.ResponseWriter, r *http.Request) {
 	switch query := r.URL.Query(); {
 	case query.Has("crash"):
@@ -94,33 +95,41 @@ func echoSocket(w http.ResponseWriter, r *http.Request) {
 
 // realGateway is a gateway that runs on a real Nomad.
 type realGateway struct {
-	*Gateway
+	*running
 	agent *nomadtest.Agent
 }
 
 // onNomad starts a Nomad and a gateway that runs on it.
 func onNomad(t testing.TB, options ...nomadtest.Options) realGateway {
 	t.Helper()
-	agent := nomadtest.Start(t, options...)
-	g := realGateway{newGateway(t, with(agent.Client), func(c *Config) { c.EndDelays = true }), agent}
-	running(t, g.Gateway)
-	eventually(t, "the gateway is ready", g.apps.known)
+	return onAgent(t, nomadtest.Start(t, options...), gateway.Config{EndDelays: true})
+}
+
+// onAgent starts a gateway that runs on a Nomad.
+func onAgent(t testing.TB, agent *nomadtest.Agent, config gateway.Config) realGateway {
+	t.Helper()
+	config.Nomad = agent.Client
+	g := realGateway{run(t, config), agent}
+	eventually(t, "the gateway is ready", func() bool { return g.ready(t) })
 	return g
 }
 
 // start registers a job with one group, web, that scales by the document, and
 // waits until its instances are ready.
-func (g realGateway) start(t testing.TB, job string, count int, document scaler.Document, change ...func(*nomadapi.TaskGroup)) (url string) {
+func (g realGateway) start(t testing.TB, job string, count int, document scaler.Document,
+	change ...func(*nomadapi.TaskGroup)) (url string) {
 	t.Helper()
 	app := g.register(t, job, count, document, change...)
 	eventually(t, "the instances of "+app+" are ready", func() bool {
-		return g.apps.find(app) != nil && g.status(t, job).Running == count
+		status, found := g.find(t, app)
+		return found && status.Running == count
 	})
-	return "http://" + g.Address() + "/apps/" + app + "/"
+	return g.url(app)
 }
 
 // register registers a job with one group, web, that scales by the document.
-func (g realGateway) register(t testing.TB, job string, count int, document scaler.Document, change ...func(*nomadapi.TaskGroup)) (app string) {
+func (g realGateway) register(t testing.TB, job string, count int, document scaler.Document,
+	change ...func(*nomadapi.TaskGroup)) (app string) {
 	t.Helper()
 	app = "default/" + job + "/web"
 	j := nomadtest.Job(policy(t, app, document), nomadtest.Self(t))
@@ -142,9 +151,10 @@ func (g realGateway) register(t testing.TB, job string, count int, document scal
 	return app
 }
 
+// status is what the gateway says of the app of a job.
 func (g realGateway) status(t testing.TB, job string) api.AppStatus {
 	t.Helper()
-	return g.apps.find("default/"+job+"/web").status(g.now(), nil)
+	return g.running.status(t, "default/"+job+"/web")
 }
 
 // wantScaled checks that the job was scaled once, to that count.
@@ -284,7 +294,8 @@ func TestOnNomad(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "the gateway knows the override", func() bool { return g.status(t, "held").Override != nil })
-		if err := fetch(url); err == nil || !strings.Contains(err.Error(), "not_started") || !strings.Contains(err.Error(), "set by alice: a migration") {
+		if err := fetch(url); err == nil || !strings.Contains(err.Error(), "not_started") ||
+			!strings.Contains(err.Error(), "set by alice: a migration") {
 			t.Errorf("error %v, want not_started and who holds the app and why", err)
 		}
 		set, err := agent.Client.Override(t.Context(), target)
@@ -340,7 +351,8 @@ func TestOnNomad(t *testing.T) {
 			g.register(t, "modes", 2, scaler.Document{"service_selection_mode": mode, "min_instances": "2"})
 			eventually(t, mode+" is in force", func() bool {
 				err := fetch(url)
-				return g.status(t, "modes").Policy["service_selection_mode"] == mode && refused == (err != nil && strings.Contains(err.Error(), "several_instances"))
+				return g.status(t, "modes").Policy["service_selection_mode"] == mode && refused == (err != nil &&
+					strings.Contains(err.Error(), "several_instances"))
 			})
 			t.Logf("%s was in force %s after it was registered", mode, time.Since(changed).Round(time.Millisecond))
 		}
@@ -350,7 +362,8 @@ func TestOnNomad(t *testing.T) {
 	})
 
 	t.Run("no request fails when instances stop", func(t *testing.T) {
-		url := g.start(t, "shrink", 3, scaler.Document{"target_requests_per_instance": "1000000"}, func(group *nomadapi.TaskGroup) { group.ShutdownDelay = new(10 * time.Minute) })
+		url := g.start(t, "shrink", 3, scaler.Document{"target_requests_per_instance": "1000000"},
+			func(group *nomadapi.TaskGroup) { group.ShutdownDelay = new(10 * time.Minute) })
 		stop := sustain(t, 8, url+"?take=20ms")
 		if _, _, err := agent.API.Jobs().Scale("shrink", "web", new(1), "by hand", false, nil, nil); err != nil {
 			t.Fatal(err)
@@ -407,7 +420,7 @@ func TestWithoutNomad(t *testing.T) {
 	url := g.start(t, "warm", 1, scaler.Document{})
 	cold := g.start(t, "cold", 0, scaler.Document{"min_instances": "0"})
 	g.agent.Kill()
-	eventually(t, "Nomad is known not to answer", func() bool { return g.apps.unreachable() != nil })
+	eventually(t, "Nomad is known not to answer", func() bool { return !g.reachesNomad(t) })
 	if err := fetchAll(20, url); err != nil {
 		t.Error(err)
 	}
@@ -417,7 +430,7 @@ func TestWithoutNomad(t *testing.T) {
 	if err := g.agent.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "Nomad is known to answer", func() bool { return g.apps.unreachable() == nil })
+	eventually(t, "Nomad is known to answer", func() bool { return g.reachesNomad(t) })
 	if err := fetch(url); err != nil {
 		t.Errorf("after Nomad is back: %v", err)
 	}

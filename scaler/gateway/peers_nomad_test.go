@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"bytes"
@@ -104,7 +104,7 @@ func (g gatewayTask) app(name string) api.AppStatus {
 	var all []api.AppStatus
 	g.read("/v1/apps", &all)
 	for _, a := range all {
-		if a.App == idOf(name) {
+		if a.App == id(name) {
 			return a
 		}
 	}
@@ -250,7 +250,8 @@ func TestGatewaysOnNomad(t *testing.T) {
 			"max_instances": "2", "metric": "concurrency", "target_concurrency_per_instance": "4",
 			"max_concurrency_per_instance": strconv.Itoa(limit), "service_selection_mode": "min_load",
 		})
-		limited := nomad.register(t, "limited", 1, scaler.Document{"max_instances": "1", "rate_limit": strconv.Itoa(rate), "rate_limit_burst": "10"})
+		limited := nomad.register(t, "limited", 1, scaler.Document{"max_instances": "1", "rate_limit": strconv.Itoa(rate),
+			"rate_limit_burst": "10"})
 		ready(capped, 2)
 		ready(limited, 1)
 		type load struct{ capped, limited *clients }
@@ -279,7 +280,8 @@ func TestGatewaysOnNomad(t *testing.T) {
 		}
 		until(begin.Add(8 * time.Second))
 		moment := time.Now()
-		within("with all gateways", killed.limited.between(begin.Add(4*time.Second), moment)+kept.limited.between(begin.Add(4*time.Second), moment), moment.Sub(begin.Add(4*time.Second)))
+		within("with all gateways", killed.limited.between(begin.Add(4*time.Second), moment)+kept.limited.between(begin.Add(4*time.Second),
+			moment), moment.Sub(begin.Add(4*time.Second)))
 		if n, m := killed.capped.between(begin, moment), kept.capped.between(begin, moment); n < m/3 || m < n/3 {
 			t.Errorf("of the capped app's requests one gateway served %d and the other %d, want about the same", n, m)
 		}

@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"bufio"
@@ -56,11 +56,10 @@ func TestGRPC(t *testing.T) {
 	}))
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(server.Stop)
-	g := newGateway(t)
-	g.apps.report([]nomad.App{declared(t, appName, scaler.Document{"hosts": "grpc.example.com"})})
-	g.apps.Replace([]nomad.Instance{allocation(appName, "a", 0, l.Addr().String())})
-	running(t, g)
-	conn, err := grpc.NewClient("passthrough:///"+g.Address(), grpc.WithAuthority("grpc.example.com"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	g := serve(t)
+	g.declare([]nomad.App{declared(t, webName, scaler.Document{"hosts": "grpc.example.com"})}, allocation(webName, "a", 0, l.Addr().String()))
+	conn, err := grpc.NewClient("passthrough:///"+g.Address(), grpc.WithAuthority("grpc.example.com"),
+		grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +236,7 @@ func TestClientLeavesDuringTheAnswer(t *testing.T) {
 	}
 	response.Body.Close()
 	<-left
-	eventually(t, "nothing is in flight", func() bool { return g.apps.statuses()[0].InFlight == 0 })
+	eventually(t, "nothing is in flight", func() bool { return g.status(t, webName).InFlight == 0 })
 }
 
 // Answers of every shape arrive as they were sent.
@@ -286,7 +285,8 @@ func TestAnswersAreKept(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := body(t, response); got != "page" || response.Header.Get("Link") != "" || len(hints) != 1 || hints[0] != "103</style.css>; rel=preload" {
+		if got := body(t, response); got != "page" || response.Header.Get("Link") != "" || len(hints) != 1 ||
+			hints[0] != "103</style.css>; rel=preload" {
 			t.Errorf("got hints %q and then %q with %v", hints, got, response.Header)
 		}
 	})
@@ -338,7 +338,7 @@ func TestAnswersAreKept(t *testing.T) {
 		if got := body(t, get(t, url+path)); got != fmt.Sprint(len(path)) {
 			t.Errorf("the instance saw %s bytes, want %d", got, len(path))
 		}
-		response := get(t, url+"/"+strings.Repeat("x", 2*defaultMaxHeaderBytes))
+		response := get(t, url+"/"+strings.Repeat("x", 128<<10))
 		if _ = body(t, response); response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 			t.Errorf("too long an address: %s, want 431", response.Status)
 		}
@@ -386,7 +386,8 @@ func TestUpgradeToAnything(t *testing.T) {
 			fmt.Fprint(conn, strings.ToUpper(line))
 		}
 	})
-	conn := raw(t, g, "GET "+strings.TrimPrefix(url, "http://"+g.Address())+"/ HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: shouting\r\n\r\n")
+	path := strings.TrimPrefix(url, "http://"+g.Address())
+	conn := raw(t, g, "GET "+path+"/ HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: shouting\r\n\r\n")
 	reader := bufio.NewReader(conn)
 	response, err := http.ReadResponse(reader, nil)
 	if err != nil {

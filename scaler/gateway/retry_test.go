@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"bufio"
@@ -19,14 +19,13 @@ import (
 
 // between is a gateway between clients and two instances, the first of which all
 // requests go to as long as it is ready.
-func between(t *testing.T, first, second string) (g *Gateway, url string) {
+func between(t *testing.T, first, second string) (g *served, url string) {
 	t.Helper()
-	g = newGateway(t)
-	g.apps.report([]nomad.App{declared(t, appName, scaler.Document{"service_selection_mode": "first"})})
-	g.apps.Replace([]nomad.Instance{allocation(appName, "a", 0, first), allocation(appName, "b", 1, second)})
-	running(t, g)
-	wantStates(t, g, map[string]api.State{"a": api.Ready, "b": api.Ready})
-	return g, "http://" + g.Address() + "/apps/" + appName + "/"
+	g = serve(t)
+	g.declare([]nomad.App{declared(t, webName, scaler.Document{"service_selection_mode": "first"})}, allocation(webName, "a", 0, first),
+		allocation(webName, "b", 1, second))
+	g.wantStates(t, map[string]api.State{"a": api.Ready, "b": api.Ready})
+	return g, g.url(webName)
 }
 
 // breaking answers with what it is told to of each request, and then breaks the
@@ -34,7 +33,7 @@ func between(t *testing.T, first, second string) (g *Gateway, url string) {
 func breaking(t *testing.T, answer string) (address string, seen *atomic.Int64) {
 	t.Helper()
 	seen = new(atomic.Int64)
-	return upstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+	return instance(t, func(w http.ResponseWriter, r *http.Request) {
 		seen.Add(1)
 		_, _ = io.Copy(io.Discard, r.Body)
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -45,35 +44,9 @@ func breaking(t *testing.T, answer string) (address string, seen *atomic.Int64) 
 	}), seen
 }
 
-func echo(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }
-
-func send(t *testing.T, method, url, body string, header http.Header) *http.Response {
-	t.Helper()
-	// The reader's type would let the client set the length by itself.
-	r, err := http.NewRequest(method, url, io.MultiReader(strings.NewReader(body)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.ContentLength = int64(len(body))
-	if body == "" {
-		r.Body = nil
-	}
-	if header.Get("Transfer-Encoding") == "chunked" {
-		r.ContentLength = -1
-	}
-	for name, values := range header {
-		r.Header[name] = values
-	}
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response
-}
-
 // What an instance may have had goes to another only if that is safe.
 func TestRetryOnlyWhereItIsSafe(t *testing.T) {
-	large := strings.Repeat("x", maxKept+1)
+	large := strings.Repeat("x", 64<<10+1)
 	key := http.Header{"Idempotency-Key": {"1"}}
 	for _, test := range []struct {
 		name, method, body string
@@ -98,7 +71,7 @@ func TestRetryOnlyWhereItIsSafe(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			first, seen := breaking(t, test.begun)
-			g, url := between(t, first, upstreamServer(t, echo))
+			g, url := between(t, first, instance(t, echo))
 			response := send(t, test.method, url, test.body, test.header)
 			if test.again {
 				if got := body(t, response); response.StatusCode != http.StatusOK || got != test.body {
@@ -110,8 +83,8 @@ func TestRetryOnlyWhereItIsSafe(t *testing.T) {
 			if seen.Load() != 1 {
 				t.Errorf("the instance had the request %d times", seen.Load())
 			}
-			retries := fmt.Sprintf("nomadscale_retries_total{app=%q,reason=\"idempotent\"} 1\n", appName)
-			if counted := strings.Contains(body(t, get(t, "http://"+g.AdminAddress()+"/metrics")), retries); counted != test.again {
+			retries := fmt.Sprintf("nomadscale_retries_total{app=%q,reason=\"idempotent\"} 1\n", webName)
+			if counted := strings.Contains(g.metrics(t), retries); counted != test.again {
 				t.Errorf("one retry is counted: %t, want %t", counted, test.again)
 			}
 		})
@@ -170,14 +143,14 @@ func TestRetryAfterTheTransportsOwn(t *testing.T) {
 	if response := get(t, url); response.StatusCode != http.StatusNoContent {
 		t.Fatalf("got %s", response.Status)
 	}
-	// The transport finds the used connection broken and dials in vain.
+	// The transport finds the used connection broken, and the next one is refused.
 	if got := refusal(t, get(t, url+"die")); got.Cause.Status() != http.StatusBadGateway {
 		t.Errorf("got %+v, want 502", got)
 	}
 	if seen.Load() != 1 || seenSecond.Load() != 1 {
 		t.Errorf("the instances had the request %d and %d times, want once each", seen.Load(), seenSecond.Load())
 	}
-	if s := g.states(appName)["a"]; s != api.Ejected {
+	if s := g.states(t)["a"]; s != api.Ejected {
 		t.Errorf("the instance that died is %s", s)
 	}
 }
@@ -199,7 +172,7 @@ func TestRetryNoCall(t *testing.T) {
 	}
 	server.Start()
 	t.Cleanup(server.Close)
-	_, url := between(t, server.Listener.Addr().String(), upstreamServer(t, ok))
+	_, url := between(t, server.Listener.Addr().String(), instance(t, ok))
 	only2 := new(http.Protocols)
 	only2.SetUnencryptedHTTP2(true)
 	client := &http.Client{Transport: &http.Transport{Protocols: only2}}
@@ -216,11 +189,19 @@ func TestRetryNoCall(t *testing.T) {
 	}
 }
 
-// A client whose body breaks off is told so, and its instance is not blamed.
+// A client whose body breaks off is told so, and its instance is not blamed: three
+// failures of its own eject it, and not fewer.
 func TestBrokenUploadIsTheClients(t *testing.T) {
-	g, url := fronting(t, nil, echo)
+	first := instance(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/break" {
+			panic(http.ErrAbortHandler)
+		}
+		echo(w, r)
+	})
+	g, url := between(t, first, instance(t, ok))
 	for range ejectAfter + 1 {
-		conn := raw(t, g, "POST "+strings.TrimPrefix(url, "http://"+g.Address())+"/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nnonsense\r\n")
+		path := strings.TrimPrefix(url, "http://"+g.Address())
+		conn := raw(t, g, "POST "+path+" HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nnonsense\r\n")
 		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -230,21 +211,13 @@ func TestBrokenUploadIsTheClients(t *testing.T) {
 			t.Errorf("got %s", response.Status)
 		}
 	}
-	if failures := g.apps.find(appName).instances["a"].failures; failures != 0 {
-		t.Errorf("%d failures are the instance's", failures)
+	for n := range ejectAfter {
+		if s := g.states(t)["a"]; s != api.Ready {
+			t.Errorf("after %d failures of its own the instance is %s", n, s)
+		}
+		send(t, http.MethodPost, url+"break", "", nil).Body.Close()
 	}
-}
-
-// raw sends bytes to the gateway as they are.
-func raw(t *testing.T, g *Gateway, text string) net.Conn {
-	t.Helper()
-	conn, err := net.Dial("tcp", g.Address())
-	if err != nil {
-		t.Fatal(err)
+	if s := g.states(t)["a"]; s != api.Ejected {
+		t.Errorf("after %d failures of its own the instance is %s", ejectAfter, s)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
-	if _, err := io.WriteString(conn, text); err != nil {
-		t.Fatal(err)
-	}
-	return conn
 }

@@ -1,9 +1,10 @@
-package gateway
+package gateway_test
 
 import (
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 
@@ -14,17 +15,26 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
+// Requests reach the app whose home or whose policy fits host and path best.
 func TestRoute(t *testing.T) {
-	g := newGateway(t)
-	g.declare(
-		declared(t, "default/plain/web", nil),
-		declared(t, "default/hosted/web", scaler.Document{"hosts": "shop.example.com,*.shop.example.com"}),
-		declared(t, "default/api/web", scaler.Document{"hosts": "shop.example.com", "path_prefix": "/api/"}),
-		declared(t, "default/api/v2", scaler.Document{"hosts": "shop.example.com", "path_prefix": "/api/v2"}),
-		declared(t, "default/admin/web", scaler.Document{"hosts": "admin.shop.example.com"}),
-		declared(t, "default/everywhere/web", scaler.Document{"path_prefix": "/status"}),
-		declared(t, "default/team/shop/web", nil),
-	)
+	g := serve(t)
+	var apps []nomad.App
+	var instances []nomad.Instance
+	for app, document := range map[string]scaler.Document{
+		"default/plain/web":      nil,
+		"default/hosted/web":     {"hosts": "shop.example.com,*.shop.example.com"},
+		"default/api/web":        {"hosts": "shop.example.com", "path_prefix": "/api/"},
+		"default/api/v2":         {"hosts": "shop.example.com", "path_prefix": "/api/v2"},
+		"default/admin/web":      {"hosts": "admin.shop.example.com"},
+		"default/everywhere/web": {"path_prefix": "/status"},
+		"default/team/shop/web":  nil,
+	} {
+		apps = append(apps, declared(t, app, document))
+		instances = append(instances, allocation(app, app, 0, instance(t, func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, app, " at ", r.Header.Get("X-Forwarded-Prefix"))
+		})))
+	}
+	g.declare(apps, instances...)
 	for _, test := range []struct{ host, path, app, prefix string }{
 		{"any.example.org", "/apps/default/plain/web/", "default/plain/web", "/apps/default/plain/web"},
 		{"any.example.org", "/apps/default/plain/web", "default/plain/web", "/apps/default/plain/web"},
@@ -58,37 +68,38 @@ func TestRoute(t *testing.T) {
 		{"shop.example.com", "/status", "default/hosted/web", ""},
 		{"any.example.org", strings.Repeat("/x", 40000), "", ""},
 	} {
-		a, prefix := g.apps.table.Load().find(test.host, test.path)
-		name := ""
-		if a != nil {
-			name = a.name
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Host, r.URL = test.host, &url.URL{Path: test.path}
+		w := httptest.NewRecorder()
+		g.ServeHTTP(w, r)
+		if test.app == "" {
+			if got := refusal(t, w.Result()); got.Cause != api.CauseNoApp || got.App != (scaler.AppID{}) {
+				t.Errorf("%q %.40q: got %+v, want that no app is there", test.host, test.path, got)
+			}
+			continue
 		}
-		if name != test.app || prefix != test.prefix {
-			t.Errorf("%q %.40q: got app %q at %q, want %q at %q", test.host, test.path, name, prefix, test.app, test.prefix)
+		if got, want := w.Body.String(), test.app+" at "+test.prefix; got != want {
+			t.Errorf("%q %.40q: got %d %q, want %q", test.host, test.path, w.Code, got, want)
 		}
 	}
 }
 
 func TestRouteRefuses(t *testing.T) {
-	g := newGateway(t)
 	reached := false
-	h := g.route(func(http.ResponseWriter, *http.Request, *call) error { reached = true; return nil })
+	address := instance(t, func(http.ResponseWriter, *http.Request) { reached = true })
+	g := serve(t)
 	check := func(status int, cause api.Cause) {
 		t.Helper()
-		r, err := http.NewRequest(http.MethodGet, "http://gateway/apps/"+appName+"/", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := asRefusal(h(nil, r, new(call)))
-		if got.Cause.Status() != status || got.Cause != cause {
-			t.Errorf("got %d %s, want %d %s", got.Cause.Status(), got.Cause, status, cause)
+		response := get(t, g.url(webName))
+		if got := refusal(t, response); response.StatusCode != status || got.Cause != cause {
+			t.Errorf("got %d %s, want %d %s", response.StatusCode, got.Cause, status, cause)
 		}
 	}
 	check(http.StatusServiceUnavailable, api.CauseStarting)
-	g.declare()
+	g.declare(nil)
 	check(http.StatusNotFound, api.CauseNoApp)
 	_, broken := scaler.Parse(scaler.Document{"max_instances": "many"})
-	g.declare(nomad.App{ID: scaler.AppID{Namespace: "default", Job: "shop", Group: "web"}, Err: broken})
+	g.declare([]nomad.App{{ID: webID, Err: broken}}, allocation(webName, "a", 0, address))
 	check(http.StatusServiceUnavailable, api.CausePolicyInvalid)
 	if reached {
 		t.Error("a request went on without an app")
@@ -96,17 +107,18 @@ func TestRouteRefuses(t *testing.T) {
 }
 
 // What two apps ask for belongs to the older one, whatever the order in which
-// they are reported; nobody takes another app's home.
+// they are reported. No app takes another one's home.
 func TestMountConflicts(t *testing.T) {
-	g := newGateway(t)
+	g := serve(t)
 	older := declared(t, "default/z/web", scaler.Document{"hosts": "shop.example.com,only.example.com"})
 	newer := declared(t, "default/a/web", scaler.Document{"hosts": "shop.example.com"})
 	thief := declared(t, "default/b/web", scaler.Document{"path_prefix": "/apps/default/a/web/"})
 	older.Created, newer.Created, thief.Created = 1, 2, 3
 	for _, order := range [][]nomad.App{{older, newer, thief}, {thief, newer, older}} {
-		g.declare(order...)
+		g.declare(nil)
+		g.declare(order)
 		mounts, refused := map[string][]string{}, map[string][]string{}
-		for _, s := range g.apps.statuses() {
+		for _, s := range g.statuses(t) {
 			mounts[s.App.String()] = s.Mounts
 			if s.Refused != nil {
 				refused[s.App.String()] = s.Refused
@@ -128,90 +140,10 @@ func TestMountConflicts(t *testing.T) {
 			t.Errorf("refused (-want +got):\n%s", diff)
 		}
 	}
-}
-
-func TestUnmounted(t *testing.T) {
-	for _, test := range []struct{ path, escaped, prefix, wantPath, wantEscaped string }{
-		{"/apps/d/j/g/x", "", "/apps/d/j/g", "/x", ""},
-		{"/apps/d/j/g", "", "/apps/d/j/g", "/", ""},
-		{"/apps/d/j/g/", "", "/apps/d/j/g", "/", ""},
-		{"/x/y", "", "", "/x/y", ""},
-		{"/api/a/b", "/api/a%2Fb", "/api", "/a/b", "/a%2Fb"},
-		{"/api/a/b", "/%61pi/a%2Fb", "/api", "/a/b", "/a%2Fb"},
-	} {
-		path, escaped := unmounted(test.path, test.escaped, test.prefix)
-		if path != test.wantPath || escaped != test.wantEscaped {
-			t.Errorf("%q off %q (%q): got %q (%q), want %q (%q)", test.prefix, test.path, test.escaped, path, escaped, test.wantPath, test.wantEscaped)
-		}
+	// A place that the older one gives up is the newer one's.
+	older.Policy.Hosts = []string{"only.example.com"}
+	g.nomad.report([]nomad.App{older, newer, thief})
+	if s := g.status(t, "default/a/web"); len(s.Refused) != 0 || len(s.Mounts) != 2 || s.Mounts[1] != "shop.example.com/" {
+		t.Errorf("after the older app has given its host up, the newer one shows %+v", s)
 	}
-}
-
-// FuzzRoute compares with the plain definition: of the mounts whose host and
-// prefix fit, the most special host's longest prefix.
-func FuzzRoute(f *testing.F) {
-	f.Add("shop.example.com:80", "/api/x", "/api", "*.example.com")
-	f.Add("a.b", "//", "/", "b")
-	f.Add("", "", "/a/b", "*.a")
-	f.Add("x.y.", "/%2e%2e/x", "/a%2fb", "x.y")
-	f.Fuzz(func(t *testing.T, host, target, prefix, mountHost string) {
-		u, err := url.ParseRequestURI(target)
-		if err != nil {
-			return
-		}
-		web := &app{name: "n/shop/web"}
-		special := &app{name: "n/shop/special"}
-		mountsOf := map[mounting]*app{
-			home(web.name):     web,
-			home(special.name): special,
-			{prefix: "/shop"}:  web,
-			{host: "*.shop"}:   web,
-			{host: hostname(mountHost), prefix: strings.TrimRight(prefix, "/")}: special,
-		}
-		table := &table{hosts: make(map[string]*mounts)}
-		for m, a := range mountsOf {
-			table.mount(m, a)
-		}
-		got, gotPrefix := table.find(host, u.Path)
-		want, wantPrefix := naive(mountsOf, hostname(host), u.Path)
-		if got != want || gotPrefix != wantPrefix {
-			t.Fatalf("%q %q: got %v at %q, want %v at %q", host, u.Path, got, gotPrefix, want, wantPrefix)
-		}
-		if got == nil {
-			return
-		}
-		path, escaped := unmounted(u.Path, u.RawPath, gotPrefix)
-		if !strings.HasPrefix(path, "/") {
-			t.Fatalf("%q off %q leaves %q", gotPrefix, u.Path, path)
-		}
-		if back := gotPrefix + path; back != u.Path && back != u.Path+"/" {
-			t.Fatalf("%q and %q are not %q", gotPrefix, path, u.Path)
-		}
-		if escaped != "" {
-			if plain, err := url.PathUnescape(escaped); err != nil || plain != path {
-				t.Fatalf("%q is not %q escaped (%v)", escaped, path, err)
-			}
-		}
-	})
-}
-
-func naive(mountsOf map[mounting]*app, host, path string) (best *app, prefix string) {
-	if !strings.HasPrefix(path, "/") {
-		return nil, ""
-	}
-	_, rest, _ := strings.Cut(host, ".")
-	hosts := []string{host, "*." + rest, ""}
-	if !strings.Contains(host, ".") {
-		hosts = slices.Delete(hosts, 1, 2)
-	}
-	for _, h := range hosts {
-		for m, a := range mountsOf {
-			if m.host == h && (path == m.prefix || strings.HasPrefix(path, m.prefix+"/")) && (best == nil || len(m.prefix) > len(prefix)) {
-				best, prefix = a, m.prefix
-			}
-		}
-		if best != nil {
-			return best, prefix
-		}
-	}
-	return nil, ""
 }

@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"bufio"
@@ -18,13 +18,13 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
-// literal is an instance that notes the requests it is sent, as it reads them.
-type literal struct {
+// reader is an instance that notes the requests it is sent, as it reads them.
+type reader struct {
 	mu   sync.Mutex
 	seen []string
 }
 
-func (l *literal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (l *reader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	text, err := io.ReadAll(r.Body)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -32,7 +32,7 @@ func (l *literal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, "answer")
 }
 
-func (l *literal) take() []string {
+func (l *reader) take() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	seen := l.seen
@@ -46,12 +46,11 @@ func (l *literal) take() []string {
 func TestSmugglingIsRefused(t *testing.T) {
 	const hidden = "GET /hidden HTTP/1.1\r\nHost: shop.example.com\r\nConnection: close\r\n\r\n"
 	const empty, next = `POST shop.example.com / "" <nil>`, `GET shop.example.com /hidden "" <nil>`
-	instance := new(literal)
-	g := newGateway(t)
-	g.apps.report([]nomad.App{declared(t, appName, scaler.Document{"hosts": "shop.example.com"})})
-	g.apps.Replace([]nomad.Instance{allocation(appName, "a", 0, upstreamServer(t, instance.ServeHTTP))})
-	running(t, g)
-	wantStates(t, g, map[string]api.State{"a": api.Ready})
+	at := new(reader)
+	g := serve(t)
+	g.declare([]nomad.App{declared(t, webName, scaler.Document{"hosts": "shop.example.com"})}, allocation(webName, "a", 0, instance(t,
+		at.ServeHTTP)))
+	g.wantStates(t, map[string]api.State{"a": api.Ready})
 
 	head := func(lines ...string) string {
 		return "POST / HTTP/1.1\r\nHost: shop.example.com\r\n" + strings.Join(lines, "\r\n") + "\r\n\r\n"
@@ -66,7 +65,8 @@ func TestSmugglingIsRefused(t *testing.T) {
 		// RFC 9112, section 6.3: Transfer-Encoding wins, and the connection ends.
 		{"a length and chunks", head(sized, "Transfer-Encoding: chunked") + "0\r\n\r\n" + hidden, 200, []string{empty}},
 		{"chunks and a length", head("Transfer-Encoding: chunked", sized) + "0\r\n\r\n" + hidden, 200, []string{empty}},
-		{"chunks of HTTP/1.0", strings.Replace(head("Connection: keep-alive", "Transfer-Encoding: chunked"), "HTTP/1.1", "HTTP/1.0", 1) + hidden, 200, []string{empty}},
+		{"chunks of HTTP/1.0", strings.Replace(head("Connection: keep-alive", "Transfer-Encoding: chunked"), "HTTP/1.1", "HTTP/1.0",
+			1) + hidden, 200, []string{empty}},
 		{"two lengths", head("Content-Length: 0", sized) + hidden, 400, nil},
 		{"a list of lengths", head("Content-Length: 0, 5") + hidden, 400, nil},
 		{"a signed length", head("Content-Length: +5") + "hello" + hidden, 400, nil},
@@ -97,11 +97,13 @@ func TestSmugglingIsRefused(t *testing.T) {
 		// It is refused, and the next request is one.
 		{"a tunnel", "CONNECT shop.example.com:80 HTTP/1.1\r\nHost: shop.example.com\r\n\r\n" + hidden, 404, []string{next}},
 		// RFC 9112, section 3.2.2: the address wins over Host.
-		{"another host in Host", "GET http://shop.example.com/a HTTP/1.1\r\nHost: other.example.com\r\nConnection: close\r\n\r\n" + hidden, 200, []string{`GET shop.example.com /a "" <nil>`}},
-		{"another host in the address", "GET http://other.example.com/a HTTP/1.1\r\nHost: shop.example.com\r\nConnection: close\r\n\r\n" + hidden, 404, nil},
+		{"another host in Host", "GET http://shop.example.com/a HTTP/1.1\r\nHost: other.example.com\r\nConnection: close\r\n\r\n" + hidden,
+			200, []string{`GET shop.example.com /a "" <nil>`}},
+		{"another host in the address", "GET http://other.example.com/a HTTP/1.1\r\nHost: shop.example.com\r\nConnection: close\r\n\r\n" + hidden,
+			404, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			status, reached := exchange(t, g, instance, test.request)
+			status, reached := exchange(t, g, at, test.request)
 			if status != test.status || !slices.Equal(reached, test.reached) {
 				t.Errorf("got %d, and the instance %q, want %d and %q", status, reached, test.status, test.reached)
 			}
@@ -118,7 +120,7 @@ func TestSmugglingIsRefused(t *testing.T) {
 		"a chunk extension with a feed": "5;x\n=1\r\nhello\r\n0\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, reached := exchange(t, g, instance, head("Transfer-Encoding: chunked")+chunks+hidden)
+			_, reached := exchange(t, g, at, head("Transfer-Encoding: chunked")+chunks+hidden)
 			for _, request := range reached {
 				if strings.Contains(request, "GET") || strings.HasSuffix(request, "<nil>") {
 					t.Errorf("the instance got %q", reached)
@@ -130,21 +132,21 @@ func TestSmugglingIsRefused(t *testing.T) {
 
 // exchange sends bytes to the gateway and returns the first answer's status, and
 // what the instance has seen when the gateway has closed the connection.
-func exchange(t *testing.T, g *Gateway, instance *literal, request string) (status int, reached []string) {
+func exchange(t *testing.T, g *served, at *reader, request string) (status int, reached []string) {
 	t.Helper()
-	instance.take()
+	at.take()
 	conn := raw(t, g, request)
 	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
-	reader := bufio.NewReader(conn)
-	response, err := http.ReadResponse(reader, nil)
+	lines := bufio.NewReader(conn)
+	response, err := http.ReadResponse(lines, nil)
 	if err == nil {
 		status = response.StatusCode
 		_, _ = io.Copy(io.Discard, response.Body)
 		response.Body.Close()
 	}
-	if _, err := io.Copy(io.Discard, reader); errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := io.Copy(io.Discard, lines); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("the gateway waits for more")
 	}
-	eventually(t, "nothing is under way", func() bool { return g.requests.Load() == 0 })
-	return status, instance.take()
+	eventually(t, "nothing is under way", func() bool { return g.underWay(t) == 0 })
+	return status, at.take()
 }

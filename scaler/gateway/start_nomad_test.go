@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"net/http"
@@ -9,12 +9,13 @@ import (
 	nomadapi "github.com/hashicorp/nomad/api"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/nomadtest"
 )
 
-// Whatever keeps Nomad from starting an instance, the request that waits for one
-// is told soon, with the cause; and once the job is mended it is served.
+// When Nomad cannot start an instance, the request that waits for one is soon told
+// the cause. Once the job has been corrected, requests are served.
 func TestFailedStartsOnNomad(t *testing.T) {
 	g := onNomad(t)
 	crash := &nomadapi.RestartPolicy{Attempts: new(1), Interval: new(time.Minute), Delay: new(time.Second), Mode: new("fail")}
@@ -29,7 +30,7 @@ func TestFailedStartsOnNomad(t *testing.T) {
 			group.Constraints = append(group.Constraints, nomadapi.NewConstraint("${attr.kernel.name}", "=", "plan9"))
 		}, "${attr.kernel.name} = plan9 rules out 1 node"},
 		"driver": {func(group *nomadapi.TaskGroup) {
-			group.Tasks[0].Driver, group.Tasks[0].Config = "docker", map[string]any{"image": "nothing"}
+			group.Tasks[0].Driver, group.Tasks[0].Config = "unheard-of", map[string]any{"image": "nothing"}
 		}, "missing drivers rules out 1 node"},
 		"command": {func(group *nomadapi.TaskGroup) {
 			group.Tasks[0].Config["command"] = "/no/such/command"
@@ -53,7 +54,8 @@ func TestFailedStartsOnNomad(t *testing.T) {
 			began := time.Now()
 			got := refusal(t, get(t, url))
 			t.Logf("after %.1f s: %s (again in %d s)", time.Since(began).Seconds(), got.Message, got.RetryAfter)
-			if got.Cause.Status() != http.StatusServiceUnavailable || got.Cause != api.CauseStartFailed || got.RetryAfter < 1 || !strings.Contains(got.Message, test.want) {
+			if got.Cause.Status() != http.StatusServiceUnavailable || got.Cause != api.CauseStartFailed || got.RetryAfter < 1 ||
+				!strings.Contains(got.Message, test.want) {
 				t.Errorf("got %+v, want 503 start_failed with %q", got, test.want)
 			}
 			if strings.Contains(got.Message, "secret") {
@@ -67,12 +69,12 @@ func TestFailedStartsOnNomad(t *testing.T) {
 			}
 			g.start(t, job, 1, document)
 			if err := fetch(url); err != nil {
-				t.Errorf("after the job was mended: %v", err)
+				t.Errorf("after the job was corrected: %v", err)
 			}
 		})
 	}
 
-	t.Run("a crash on the way fails nobody", func(t *testing.T) {
+	t.Run("a crash during the start fails no request", func(t *testing.T) {
 		url := g.start(t, "second", 0, scaler.Document{"min_instances": "0", "start_timeout": "5m"}, func(group *nomadapi.TaskGroup) {
 			group.RestartPolicy = crash
 			script := `test -e "$NOMAD_ALLOC_DIR/tried" || { touch "$NOMAD_ALLOC_DIR/tried"; exit 1; }; exec "$0"`
@@ -89,11 +91,10 @@ func TestFailedStartsOnNomad(t *testing.T) {
 			group.Tasks[0].Resources.MemoryMB = new(1 << 20)
 		})
 		get(t, url).Body.Close()
-		later := newGateway(t, with(g.agent.Client))
-		running(t, later)
+		later := onAgent(t, g.agent, gateway.Config{})
 		eventually(t, "the other gateway knows", func() bool {
-			a := later.apps.find("default/known/web")
-			return a != nil && strings.Contains(a.status(later.now(), nil).StartError, "memory exhausted")
+			status, found := later.find(t, "default/known/web")
+			return found && strings.Contains(status.StartError, "memory exhausted")
 		})
 	})
 }

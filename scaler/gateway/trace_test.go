@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"net/http"
@@ -10,12 +10,14 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/gateway/api"
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
 // recording is a tracer that keeps the spans that have ended.
-func recording(c *Config) *tracetest.SpanRecorder {
+func recording(c *gateway.Config) *tracetest.SpanRecorder {
 	recorder := tracetest.NewSpanRecorder()
 	c.Tracer = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder)).Tracer("test")
 	return recorder
@@ -38,16 +40,16 @@ func attributes(span sdktrace.ReadOnlySpan, keys ...attribute.Key) map[attribute
 func TestTraces(t *testing.T) {
 	var recorder *tracetest.SpanRecorder
 	seen := make(http.Header)
-	g := newGateway(t, func(c *Config) { recorder = recording(c) })
-	g.apps.report([]nomad.App{declared(t, appName, map[string]string{"service_selection_mode": "first"})})
-	broken := upstreamServer(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	answers := upstreamServer(t, func(_ http.ResponseWriter, r *http.Request) { seen = r.Header.Clone() })
-	g.apps.Replace([]nomad.Instance{allocation(appName, "a", 0, broken), allocation(appName, "b", 1, answers)})
-	running(t, g)
-	eventually(t, "both are ready", func() bool { return g.apps.statuses()[0].Running == 2 })
+	g := serve(t, func(c *gateway.Config) { recorder = recording(c) })
+	g.nomad.report([]nomad.App{declared(t, webName, map[string]string{"service_selection_mode": "first"})})
+	broken := instance(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	answers := instance(t, func(_ http.ResponseWriter, r *http.Request) { seen = r.Header.Clone() })
+	g.nomad.instances.Replace([]nomad.Instance{allocation(webName, "a", 0, broken), allocation(webName, "b", 1, answers)})
+	eventually(t, "both are ready", func() bool { return g.status(t, webName).Running == 2 })
 
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	response := send(t, http.MethodGet, "http://"+g.Address()+"/apps/"+appName+"/x", "", http.Header{"Traceparent": {parent}, "Tracestate": {"a=1"}})
+	response := send(t, http.MethodGet, "http://"+g.Address()+"/apps/"+webName+"/x", "", http.Header{"Traceparent": {parent},
+		"Tracestate": {"a=1"}})
 	if response.Body.Close(); response.StatusCode != http.StatusOK {
 		t.Fatalf("got %s", response.Status)
 	}
@@ -61,10 +63,11 @@ func TestTraces(t *testing.T) {
 			t.Errorf("the attempt is no child of the request's span")
 		}
 	}
-	if whole.Name() != "GET "+appName {
+	if whole.Name() != "GET "+webName {
 		t.Errorf("the request's span is %q", whole.Name())
 	}
-	want := map[attribute.Key]any{"url.path": "/apps/" + appName + "/x", "nomadscale.app": appName, "http.response.status_code": int64(http.StatusOK)}
+	want := map[attribute.Key]any{"url.path": "/apps/" + webName + "/x", "nomadscale.app": webName,
+		"http.response.status_code": int64(http.StatusOK)}
 	if diff := cmp.Diff(want, attributes(whole, "url.path", "nomadscale.app", "http.response.status_code")); diff != "" {
 		t.Errorf("the request's span (-want +got):\n%s", diff)
 	}
@@ -74,22 +77,33 @@ func TestTraces(t *testing.T) {
 	if got := attributes(second, "nomadscale.instance")["nomadscale.instance"]; got != "b" {
 		t.Errorf("the second attempt was at %v, want b", got)
 	}
-	if got, want := seen.Get("Traceparent"), "00-"+parent[3:35]+"-"+second.SpanContext().SpanID().String()+"-01"; got != want || seen.Get("Tracestate") != "a=1" {
+	if got, want := seen.Get("Traceparent"), "00-"+parent[3:35]+"-"+second.SpanContext().SpanID().String()+"-01"; got != want ||
+		seen.Get("Tracestate") != "a=1" {
 		t.Errorf("the instance was told %s %s, want %s a=1", got, seen.Get("Tracestate"), want)
 	}
 }
 
 // A refusal says its cause; only those that are the gateway's fault are errors.
 func TestTracesOfRefusals(t *testing.T) {
-	for cause, want := range map[api.Cause]codes.Code{api.CauseQueueFull: codes.Unset, api.CauseGatewayFull: codes.Error} {
+	for cause, test := range map[api.Cause]struct {
+		document scaler.Document
+		maxBytes int64
+		want     codes.Code
+	}{
+		api.CauseQueueFull:   {scaler.Document{"max_queued_requests": "0"}, 0, codes.Unset},
+		api.CauseGatewayFull: {nil, 1, codes.Error},
+	} {
 		var recorder *tracetest.SpanRecorder
-		g := newGateway(t, func(c *Config) { recorder = recording(c) })
-		h := g.trace(func(http.ResponseWriter, *http.Request, *call) error {
-			return &api.Refusal{Cause: cause, Message: "full"}
+		g := serve(t, func(c *gateway.Config) {
+			recorder = recording(c)
+			c.MaxHeldBytes = test.maxBytes
 		})
-		_ = serve(h, new(call))
+		g.declare([]nomad.App{declared(t, webName, test.document)})
+		get(t, g.url(webName)).Body.Close()
+		eventually(t, "the span has ended", func() bool { return len(recorder.Ended()) == 1 })
 		span := recorder.Ended()[0]
-		if got := attributes(span, "error.type", "http.response.status_code"); span.Status().Code != want || got["error.type"] != string(cause) || got["http.response.status_code"] != int64(cause.Status()) {
+		if got := attributes(span, "error.type", "http.response.status_code"); span.Status().Code != test.want ||
+			got["error.type"] != string(cause) || got["http.response.status_code"] != int64(cause.Status()) {
 			t.Errorf("%s: %v, %v", cause, span.Status(), got)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
 
 // Snapshot is the load of an app at one gateway at a moment.
@@ -39,4 +41,17 @@ func (s *Snapshot) UnmarshalJSON(text []byte) error {
 	}
 	*s = Snapshot(p)
 	return nil
+}
+
+// In is the load in a metric. A meter does not measure a custom one: known is false
+// then, and n the number of requests.
+func (s Snapshot) In(metric scaler.Metric) (n float64, known bool) {
+	switch metric {
+	case scaler.RequestsPerMinute:
+		return float64(s.RequestsPerMinute), true
+	case scaler.Concurrency:
+		return float64(s.Concurrency), true
+	default:
+		return float64(s.Concurrency), false
+	}
 }

@@ -27,27 +27,32 @@ type AttemptResult struct {
 	Sent, Headed time.Time
 	// Status is the answer's; 0 without an answer.
 	Status int
-	// Cause is why there was no answer, in a word, and Err in full; "" and nil with
-	// an answer. The cause is one of CauseUnreachable, CauseBadAnswer,
+	// Cause is why nothing of an answer was passed on, in a word, and Err in full; ""
+	// and nil when it was. The cause is one of CauseUnreachable, CauseBadAnswer,
 	// CauseRequestTimeout, CauseBadRequest and CauseClientLeft; the last two are the
-	// client's.
+	// client's. With PhaseAnswered there is a cause only when the connection could not
+	// be upgraded.
 	Cause Cause
 	Err   error
 	// Refused reports that the instance did not accept the connection.
 	Refused bool
+	// Aborted reports that the answer broke off after its head. The client's
+	// connection has to be aborted, because the answer would look complete otherwise.
+	Aborted bool
 }
 
 // Failed reports whether the attempt speaks against the instance: it did not
 // accept the connection, broke off, or gave no answer in time. What the client or
-// the gateway itself did is not held against it.
+// the gateway itself did is not held against it, nor is what follows the head of an
+// answer.
 func (r AttemptResult) Failed() bool {
-	switch r.Cause {
-	case CauseBadAnswer, CauseRequestTimeout:
-		return true
-	case CauseUnreachable:
+	switch {
+	case r.Phase == PhaseAnswered:
+		return false
+	case r.Cause == CauseUnreachable:
 		return r.Refused
 	default:
-		return false
+		return r.Cause == CauseBadAnswer || r.Cause == CauseRequestTimeout
 	}
 }
 

@@ -35,12 +35,5 @@ type TotalLoad struct{ RequestsPerMinute, Concurrency int }
 
 // In is the load in a metric; false in one that gateways do not measure.
 func (l TotalLoad) In(metric scaler.Metric) (float64, bool) {
-	switch metric {
-	case scaler.RequestsPerMinute:
-		return float64(l.RequestsPerMinute), true
-	case scaler.Concurrency:
-		return float64(l.Concurrency), true
-	default:
-		return 0, false
-	}
+	return load.Snapshot{RequestsPerMinute: l.RequestsPerMinute, Concurrency: l.Concurrency}.In(metric)
 }

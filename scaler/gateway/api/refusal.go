@@ -2,7 +2,9 @@ package api
 
 import (
 	"fmt"
+	"math"
 	"net/http"
+	"time"
 
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler"
 )
@@ -81,3 +83,7 @@ type Refusal struct {
 
 // Error names the cause and the message.
 func (r *Refusal) Error() string { return fmt.Sprintf("%s: %s", r.Cause, r.Message) }
+
+// RetryAfter is a duration as [Refusal.RetryAfter] has it: whole seconds, rounded up,
+// at least 1.
+func RetryAfter(d time.Duration) int { return max(1, int(math.Ceil(d.Seconds()))) }

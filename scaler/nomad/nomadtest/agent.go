@@ -18,20 +18,19 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad"
 )
 
-// Agent is a Nomad agent that is both server and client. It listens on loopback and runs
-// tasks with raw_exec.
+// Agent is a Nomad agent that is both server and client. It listens on loopback and
+// runs tasks with raw_exec.
 type Agent struct {
 	// Address is the URL of its HTTP API.
 	Address string
 	// Token is the management token; "" without ACLs.
 	Token string
-	// API is the client of the Nomad project for it.
+	// API is Nomad's own client for this agent.
 	API *api.Client
-	// Client is nomadscale's client for it.
+	// Client is nomadscale's client for this agent.
 	Client *nomad.Client
 
-	// rpc is the address for other agents.
-	rpc     string
+	rpc     string // the address of its RPC port, for other agents
 	dir     string
 	command []string
 	cmd     *exec.Cmd
@@ -39,17 +38,22 @@ type Agent struct {
 	tasks   taskPorts
 }
 
-// Options are the options of an agent.
+// Options configure an agent.
 type Options struct {
 	// ACL turns access control on and bootstraps a management token.
 	ACL bool
 	// Durable keeps the state on disk, for a test that restarts the agent.
 	Durable bool
-	// Config is an addition to the agent's configuration, in HCL.
+	// Config is additional configuration of the agent, in HCL.
 	Config string
-	// Dir is the directory of the agent's data and log.
+	// Dir is where the agent keeps its data and its log.
 	Dir string
 }
+
+const (
+	startTimeout = 60 * time.Second
+	stopTimeout  = 30 * time.Second
+)
 
 // Start runs an agent until the test ends.
 func Start(t testing.TB, options ...Options) *Agent {
@@ -59,13 +63,7 @@ func Start(t testing.TB, options ...Options) *Agent {
 		o = options[0]
 	}
 	binary := Tool(t, "nomad")
-	// Not t.TempDir: paths of sockets under it would be too long.
-	dir, err := os.MkdirTemp("", "nomad") //nolint:usetesting // for the reason above
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.Dir = dir
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	o.Dir = shortTempDir(t)
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	a, err := Run(ctx, binary, o)
@@ -77,19 +75,26 @@ func Start(t testing.TB, options ...Options) *Agent {
 			t.Error(err)
 		}
 		if t.Failed() {
-			t.Logf("the end of the agent's log:\n%s", a.Log(4000))
+			t.Logf("the end of the agent's log:\n%s", a.Log(logTail))
 		}
 	})
 	return a
 }
 
-const (
-	startTimeout = 60 * time.Second
-	stopTimeout  = 30 * time.Second
-)
+// shortTempDir returns a directory that is removed when the test ends. The sockets
+// below it would have too long a path in t.TempDir.
+func shortTempDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "nomad") //nolint:usetesting // the path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
 
-// Run starts an agent from a binary of Nomad and waits until it can place
-// tasks. The caller stops it.
+// Run starts an agent from a Nomad binary and waits until it can place tasks. The
+// caller stops it.
 func Run(ctx context.Context, binary string, o Options) (*Agent, error) {
 	ports, err := FreePorts(agentPorts)
 	if err != nil {
@@ -105,17 +110,14 @@ func Run(ctx context.Context, binary string, o Options) (*Agent, error) {
 		}
 	}
 	if err := a.Ready(ctx); err != nil {
-		return nil, errors.Join(err, fmt.Errorf("the end of the agent's log:\n%s", a.Log(4000)), a.Stop())
+		return nil, errors.Join(err, fmt.Errorf("the end of the agent's log:\n%s", a.Log(logTail)), a.Stop())
 	}
 	return a, nil
 }
 
-// agentPorts is how many ports an agent listens on: http, rpc and serf.
-const agentPorts = 3
-
-// launch starts an agent. It is a server if server is the configuration of one. It is a
-// client of the servers at the addresses clientOf, or of itself for "", unless clientOf is
-// noClient.
+// launch starts an agent. It is a server if there is a server configuration. It is a
+// client of the servers at the addresses in clientOf, of itself if there are none,
+// and no client if clientOf is noClient.
 func launch(binary string, o Options, ports []int, server, clientOf string) (*Agent, error) {
 	a := &Agent{
 		Address: fmt.Sprintf("http://127.0.0.1:%d", ports[0]),
@@ -126,11 +128,10 @@ func launch(binary string, o Options, ports []int, server, clientOf string) (*Ag
 	if !o.Durable {
 		a.command = append(a.command, "-dev")
 	}
-	data := filepath.Join(o.Dir, "data")
-	config := fmt.Sprintf(agentConfig, data, ports[0], ports[1], ports[2], ports[1], ports[2], o.ACL) + server + o.Config
+	config := fmt.Sprintf(agentConfig, filepath.Join(o.Dir, "data"), ports[0], ports[1], ports[2], ports[1], ports[2], o.ACL) + server + o.Config
 	if clientOf != noClient {
 		a.tasks = reserveTaskPorts()
-		config += fmt.Sprintf(clientConfig, clientOf, a.tasks.from+1, a.tasks.from+rangeSize-1)
+		config += fmt.Sprintf(clientConfig, clientOf, a.tasks.first+1, a.tasks.first+rangeSize-1)
 	}
 	if err := os.WriteFile(filepath.Join(o.Dir, "agent.hcl"), []byte(config), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the agent's configuration: %w", err)
@@ -144,17 +145,18 @@ func launch(binary string, o Options, ports []int, server, clientOf string) (*Ag
 	return a, nil
 }
 
+// spawn starts the agent's process.
 func (a *Agent) spawn() error {
-	log, err := os.OpenFile(filepath.Join(a.dir, "agent.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(a.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("opening the agent's log: %w", err)
 	}
 	defer log.Close()
 	a.cmd = exec.Command(a.command[0], a.command[1:]...)
 	a.cmd.Stdout, a.cmd.Stderr = log, log
-	a.cmd.Env = append(environment(), mark+"="+a.dir)
-	// A process group of its own, so that an interrupt from the keyboard does not reach
-	// the agent before the jobs are stopped.
+	a.cmd.Env = append(environment(), dirVariable+"="+a.dir)
+	// A process group of its own keeps an interrupt from the keyboard away from the
+	// agent until the jobs are stopped.
 	a.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := a.cmd.Start(); err != nil {
 		return fmt.Errorf("starting Nomad: %w", err)
@@ -167,8 +169,8 @@ func (a *Agent) spawn() error {
 	return nil
 }
 
-// environment returns the environment of this process without the NOMAD_* variables,
-// which would make the agent use another Nomad.
+// environment returns this process's environment without the NOMAD_* variables,
+// which would point the agent to another Nomad.
 func environment() []string {
 	var env []string
 	for _, e := range os.Environ() {
@@ -219,7 +221,8 @@ func isReady(node *api.NodeListStub) bool {
 	return node.Status == api.NodeStatusReady && node.Drivers["raw_exec"] != nil && node.Drivers["raw_exec"].Healthy
 }
 
-// Poll calls try until it returns no error, the context ends or the agent exits.
+// Poll calls try until it succeeds, the context ends or the agent exits. An error
+// says what the caller was doing.
 func (a *Agent) Poll(ctx context.Context, doing string, try func() error) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -232,19 +235,13 @@ func (a *Agent) Poll(ctx context.Context, doing string, try func() error) error 
 		case <-ctx.Done():
 			return fmt.Errorf("%s: %w", doing, err)
 		case <-a.exited:
-			return fmt.Errorf("%s: the agent has exited:\n%s", doing, a.Log(4000))
+			return fmt.Errorf("%s: the agent has exited:\n%s", doing, a.Log(logTail))
 		case <-tick.C:
 		}
 	}
 }
 
-// Kill kills the agent; its tasks continue to run.
-func (a *Agent) Kill() {
-	_ = a.cmd.Process.Kill()
-	<-a.exited
-}
-
-// Restart starts an agent that was killed, with the data that it has stored.
+// Restart starts an agent that was killed, with the data of its last run.
 func (a *Agent) Restart(ctx context.Context) error {
 	if err := a.spawn(); err != nil {
 		return err
@@ -252,78 +249,16 @@ func (a *Agent) Restart(ctx context.Context) error {
 	return a.Ready(ctx)
 }
 
-// Stop stops every job and the agent, and unmounts what it has mounted.
-func (a *Agent) Stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	err := a.StopJobs(ctx)
-	a.end(ctx)
-	return err
-}
-
-// end stops the agent and all processes that it has started, and unmounts what it has
-// mounted.
-func (a *Agent) end(ctx context.Context) {
-	a.awaitTasks(ctx)
-	_ = a.cmd.Process.Signal(os.Interrupt)
-	select {
-	case <-a.exited:
-	case <-ctx.Done():
-		a.Kill()
-	}
-	a.killTasks()
-	a.unmount()
-	a.tasks.release()
-}
-
-// StopJobs purges every job without shutdown delays, and waits until no allocation runs.
-func (a *Agent) StopJobs(ctx context.Context) error {
-	all := (&api.QueryOptions{Namespace: api.AllNamespacesNamespace}).WithContext(ctx)
-	return a.Poll(ctx, "stopping the jobs", func() error {
-		jobs, _, err := a.API.Jobs().List(all)
-		if err != nil {
-			return err
-		}
-		for _, job := range jobs {
-			purge := &api.DeregisterOptions{Purge: true, NoShutdownDelay: true}
-			write := (&api.WriteOptions{Namespace: job.Namespace}).WithContext(ctx)
-			if _, _, err := a.API.Jobs().DeregisterOpts(job.ID, purge, write); err != nil {
-				return err
-			}
-		}
-		allocations, _, err := a.API.Allocations().List(all)
-		if err != nil {
-			return err
-		}
-		for _, allocation := range allocations {
-			switch allocation.ClientStatus {
-			case api.AllocClientStatusPending, api.AllocClientStatusRunning:
-				return fmt.Errorf("allocation %s of job %s is %s", allocation.ID, allocation.JobID, allocation.ClientStatus)
-			}
-		}
-		return nil
-	})
-}
-
-// unmount unmounts the memory file systems of allocation directories, which a killed
-// agent leaves mounted.
-func (a *Agent) unmount() {
-	mounts, err := os.ReadFile("/proc/self/mounts")
-	if err != nil {
-		return
-	}
-	for line := range strings.Lines(string(mounts)) {
-		if fields := strings.Fields(line); len(fields) > 1 && strings.HasPrefix(fields[1], a.dir) {
-			_ = exec.Command("umount", fields[1]).Run()
-		}
-	}
-}
+// logTail is how many bytes of a log a failed test shows.
+const logTail = 4000
 
 // Log returns the last bytes of the agent's log.
 func (a *Agent) Log(bytes int) string {
-	log, err := os.ReadFile(filepath.Join(a.dir, "agent.log"))
+	log, err := os.ReadFile(a.logFile())
 	if err != nil {
 		return err.Error()
 	}
 	return string(log[max(0, len(log)-bytes):])
 }
+
+func (a *Agent) logFile() string { return filepath.Join(a.dir, "agent.log") }

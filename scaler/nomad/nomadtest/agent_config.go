@@ -1,6 +1,5 @@
 package nomadtest
 
-// agentConfig is the configuration that every agent has.
 const agentConfig = `
 data_dir   = %q
 bind_addr  = "127.0.0.1"
@@ -25,27 +24,27 @@ consul { client_auto_join = false }
 acl { enabled = %t }
 `
 
-// serverConfig is the configuration of a server. Its parameters are the number of
-// servers, the Raft multiplier, the heartbeat times in seconds, and the addresses of all
+// serverConfig is the configuration of a server. It takes the number of servers, the
+// Raft multiplier, the heartbeat time of nodes in seconds, and the addresses of all
 // servers.
 const serverConfig = `
 server {
   enabled          = true
   bootstrap_expect = %[1]d
   raft_multiplier  = %[2]d
-  # A node is lost if it sends no heartbeat for the sum of both.
+  # A node without a heartbeat is lost after twice this time.
   min_heartbeat_ttl = "%[3]ds"
   heartbeat_grace   = "%[3]ds"
   server_join { retry_join = [%[4]s] }
 }
 `
 
-// noClient stands for the servers of an agent that is no client.
+// noClient makes an agent only a server.
 const noClient = "none"
 
-// clientConfig is the configuration of a client. Its parameters are the addresses of the
-// servers and the range of dynamic ports. The denied fingerprints would send requests to
-// addresses outside of the machine.
+// clientConfig is the configuration of a client. It takes the addresses of the
+// servers and the range of ports for tasks. The denied fingerprints contact addresses
+// outside of this machine.
 const clientConfig = `
 client {
   enabled             = true

@@ -18,7 +18,7 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// No process survives its agent, even if Nomad has forgotten its job.
+// No process outlives an agent, not even one of a purged job.
 func TestNothingIsLeft(t *testing.T) {
 	var agent *nomadtest.Agent
 	t.Run("run", func(t *testing.T) {

@@ -1,8 +1,8 @@
 package nomadtest
 
 import (
-	"context"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -15,14 +15,12 @@ import (
 	"github.com/nomadscale/terraform-provider-nomadscale/scaler/nomad/jobspec"
 )
 
-// Policy returns a policy for the group "app" of a job. It has the document's defaults, and
-// the values of doc.
+// Policy returns a policy for the group "app" of a job. The keys in doc replace the
+// defaults.
 func Policy(t testing.TB, job string, doc scaler.Document) scaler.Policy {
 	t.Helper()
 	whole := scaler.Document{"namespace": "default", "job": job, "group": "app"}
-	for key, value := range doc {
-		whole[key] = value
-	}
+	maps.Copy(whole, doc)
 	p, err := scaler.Parse(whole)
 	if err != nil {
 		t.Fatal(err)
@@ -30,23 +28,43 @@ func Policy(t testing.TB, job string, doc scaler.Document) scaler.Policy {
 	return p
 }
 
-// Job returns a job with a policy. Its one group has one port "http" and starts at the
-// policy's minimum. Its task sleeps, or runs command.
+// Job returns a job with a policy. Its only group has one port, "http", and starts at
+// the policy's minimum. Its task sleeps, or runs command.
 func Job(p scaler.Policy, command ...string) *api.Job {
+	return JobWithBlock(jobspec.NewBlock(p), command...)
+}
+
+// JobWithBlock is [Job] with a whole scaling block.
+func JobWithBlock(block jobspec.Block, command ...string) *api.Job {
 	if len(command) == 0 {
 		command = []string{"/bin/sleep", "3600"}
 	}
+	p := block.Policy
 	task := api.NewTask("app", "raw_exec").Require(&api.Resources{CPU: new(20), MemoryMB: new(16)})
 	task.Config = map[string]any{"command": command[0], "args": command[1:]}
 	task.KillTimeout = new(time.Second)
 	group := api.NewTaskGroup(p.App.Group, p.MinInstances).AddTask(task)
 	group.Networks = []*api.NetworkResource{{DynamicPorts: []api.Port{{Label: "http"}}}}
-	group.Scaling = jobspec.NewBlock(p).Render()
+	group.Scaling = block.Render()
 	job := api.NewServiceJob(p.App.Job, p.App.Job, "global", 50).AddTaskGroup(group)
 	job.Namespace = &p.App.Namespace
-	// Without deployments, changes of the count can follow each other immediately.
+	// Without deployments, changes of the count can follow each other at once.
 	job.Update = &api.UpdateStrategy{MaxParallel: new(0)}
 	return job
+}
+
+// StrategyConfig returns the policy document in a rendered block, for a test to change.
+func StrategyConfig(block *api.ScalingPolicy) map[string]any {
+	return labelledBody(labelledBody(block.Policy["check"], "load")["strategy"], jobspec.Driver)
+}
+
+// labelledBody returns the body of the first of some nested blocks, which has a label.
+func labelledBody(blocks any, label string) map[string]any {
+	labelled, _ := blocks.([]any)
+	bodies, _ := labelled[0].(map[string]any)
+	list, _ := bodies[label].([]any)
+	body, _ := list[0].(map[string]any)
+	return body
 }
 
 // Register registers a job.
@@ -57,7 +75,7 @@ func (a *Agent) Register(t testing.TB, job *api.Job) {
 	}
 }
 
-// Submit registers the job of an HCL file, with values for its variables.
+// Submit registers the job in an HCL file, with values for its variables.
 func (a *Agent) Submit(file string, variables map[string]string) error {
 	source, err := os.ReadFile(file)
 	if err != nil {
@@ -85,32 +103,4 @@ func (a *Agent) Status(t testing.TB, p scaler.Policy) nomad.Status {
 		t.Fatal(err)
 	}
 	return status
-}
-
-// Eventually waits until a condition holds, and fails the test if it does not hold within
-// the limit.
-func Eventually(t testing.TB, limit time.Duration, what string, condition func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("not within %s: %s", limit, what)
-		case <-tick.C:
-		}
-	}
-}
-
-// Self returns the path of the test's own binary, for a job that runs it again with a
-// variable that its TestMain reads.
-func Self(t testing.TB) string {
-	t.Helper()
-	path, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

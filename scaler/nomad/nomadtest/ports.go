@@ -7,41 +7,10 @@ import (
 	"testing"
 )
 
-// The port ranges of agents are below the ephemeral ports of the system. Without ranges of
-// their own, all agents would assign the same ports.
-const (
-	firstPort  = 10000
-	portRanges = 11
-	rangeSize  = 2000
-)
+// agentPorts is the number of ports on which an agent listens: http, rpc and serf.
+const agentPorts = 3
 
-// taskPorts is the port range that one agent assigns to its tasks. A listener on the first
-// port reserves the range, so that the agents of other tests use other ranges.
-type taskPorts struct {
-	from  int
-	guard net.Listener
-}
-
-// reserveTaskPorts reserves a range that no other agent has. If there is none, it returns a
-// range that another agent may have too.
-func reserveTaskPorts() taskPorts {
-	order := rand.Perm(portRanges)
-	for _, n := range order {
-		from := firstPort + n*rangeSize
-		if guard, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", from)); err == nil {
-			return taskPorts{from, guard}
-		}
-	}
-	return taskPorts{from: firstPort + order[0]*rangeSize}
-}
-
-func (p taskPorts) release() {
-	if p.guard != nil {
-		_ = p.guard.Close()
-	}
-}
-
-// FreePorts returns free ports of the loopback interface.
+// FreePorts returns ports of loopback on which nothing listens.
 func FreePorts(n int) ([]int, error) {
 	ports := make([]int, n)
 	for i := range ports {
@@ -57,7 +26,7 @@ func FreePorts(n int) ([]int, error) {
 	return ports, nil
 }
 
-// FreePort returns a free port of the loopback interface.
+// FreePort returns a port of loopback on which nothing listens.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	ports, err := FreePorts(1)
@@ -67,8 +36,42 @@ func FreePort(t testing.TB) int {
 	return ports[0]
 }
 
-// FreeAddress returns a free port of the loopback interface, as host:port.
+// FreeAddress returns a free port of loopback as host:port.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
 	return fmt.Sprintf("127.0.0.1:%d", FreePort(t))
+}
+
+// These ranges of ports are below the ports that the system assigns. By default, every
+// agent would assign its tasks ports from all of them.
+const (
+	firstPort  = 10000
+	portRanges = 11
+	rangeSize  = 2000
+)
+
+// taskPorts is the range of ports that one agent assigns to its tasks. A listener on
+// the first port reserves the range, so that agents of other tests use other ranges.
+type taskPorts struct {
+	first    int
+	reserved net.Listener
+}
+
+// reserveTaskPorts reserves a range for one agent. If every range is taken, the agent
+// shares one with another agent.
+func reserveTaskPorts() taskPorts {
+	order := rand.Perm(portRanges)
+	for _, n := range order {
+		first := firstPort + n*rangeSize
+		if reserved, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first)); err == nil {
+			return taskPorts{first, reserved}
+		}
+	}
+	return taskPorts{first: firstPort + order[0]*rangeSize}
+}
+
+func (p taskPorts) release() {
+	if p.reserved != nil {
+		_ = p.reserved.Close()
+	}
 }

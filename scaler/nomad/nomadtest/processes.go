@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// mark is a variable that all processes inherit that an agent starts. A task of a purged job
-// can continue to run after Nomad has forgotten it, and would survive the agent. Its process
-// is therefore found by this variable. Without /proc, only Nomad's own state is used.
-const mark = "NOMADTEST_DIR"
+// dirVariable marks the processes that an agent starts: all of them inherit it. A task
+// of a purged job can run for a while after Nomad has forgotten it, and would outlive
+// the agent. Without /proc, only what Nomad reports is known.
+const dirVariable = "NOMADTEST_DIR"
 
-// awaitTasks waits for a while until no process runs that the agent has started.
+// awaitTasks waits up to 10 seconds until no process of the agent's tasks runs.
 func (a *Agent) awaitTasks(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -33,19 +33,20 @@ func (a *Agent) awaitTasks(ctx context.Context) {
 	}
 }
 
-// killTasks kills the processes that the agent has left.
+// killTasks kills the processes that the agent left running.
 func (a *Agent) killTasks() {
 	for _, pid := range a.started() {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 }
 
-// started returns the processes that the agent has started, directly or through others.
+// started returns the processes that the agent has started, directly or indirectly.
 func (a *Agent) started() []int {
-	return slices.DeleteFunc(Processes(mark+"="+a.dir), func(pid int) bool { return pid == a.cmd.Process.Pid })
+	return slices.DeleteFunc(Processes(dirVariable+"="+a.dir), func(pid int) bool { return pid == a.cmd.Process.Pid })
 }
 
-// Processes returns the processes with a variable, as name=value, in their environment.
+// Processes returns the processes whose environment contains a variable, given as
+// name=value.
 func Processes(variable string) (pids []int) {
 	files, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, file := range files {

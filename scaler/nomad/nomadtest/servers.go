@@ -10,12 +10,11 @@ import (
 	"time"
 )
 
-// Servers is a cluster of servers and clients, each an agent of its own.
+// Servers is a cluster of several servers and clients, each an agent of its own.
 type Servers struct {
-	// Agent is the first client. It runs tasks, and its HTTP API forwards requests to the
-	// servers.
+	// Agent is the first client. Its HTTP API forwards requests to the servers.
 	*Agent
-	// Clients are all clients.
+	// Clients are all clients, which run the tasks.
 	Clients []*Agent
 
 	servers []*Agent
@@ -28,21 +27,16 @@ func StartServers(t testing.TB, n int) *Servers {
 }
 
 // StartCluster runs a cluster of n servers and some clients until the test ends. Nomad
-// marks a client as lost a few seconds after it is killed.
+// marks a killed client as lost after a few seconds.
 func StartCluster(t testing.TB, n, clients int) *Servers {
 	t.Helper()
 	binary := Tool(t, "nomad")
-	// Not t.TempDir: paths of sockets under it would be too long.
-	root, err := os.MkdirTemp("", "nomad") //nolint:usetesting // for the reason above
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(root) })
+	root := shortTempDir(t)
 	ports, err := FreePorts((n + clients) * agentPorts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// addresses lists the addresses of the nth port of each server.
+	// addresses lists the nth port of every server.
 	addresses := func(nth int) string {
 		var list []string
 		for i := range n {
@@ -55,7 +49,7 @@ func StartCluster(t testing.TB, n, clients int) *Servers {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		// Durable, because -dev would make each agent a cluster of its own.
+		// Without Durable, -dev would make every agent a cluster of its own.
 		o := Options{Dir: dir, Durable: true, Config: fmt.Sprintf("name = %q\n", name)}
 		a, err := launch(binary, o, ports[i*agentPorts:(i+1)*agentPorts], server, clientOf)
 		if err != nil {
@@ -66,7 +60,7 @@ func StartCluster(t testing.TB, n, clients int) *Servers {
 			defer cancel()
 			a.end(ctx)
 			if t.Failed() {
-				t.Logf("the end of the log of %s:\n%s", name, a.Log(4000))
+				t.Logf("the end of the log of %s:\n%s", name, a.Log(logTail))
 			}
 		})
 		return a
@@ -74,10 +68,9 @@ func StartCluster(t testing.TB, n, clients int) *Servers {
 
 	s := new(Servers)
 	for i := range n {
-		config := fmt.Sprintf(serverConfig, n, raftMultiplier, 2, addresses(2))
-		s.servers = append(s.servers, start(i, fmt.Sprintf("server-%d", i), config, noClient))
+		s.servers = append(s.servers, start(i, fmt.Sprintf("server-%d", i), fmt.Sprintf(serverConfig, n, raftMultiplier, 2, addresses(2)), noClient))
 	}
-	// A client that finds no leader tries again after 15 seconds.
+	// A client that finds no leader tries again only after 15 seconds.
 	Eventually(t, electionTimeout, "a leader", func() bool {
 		leader, err := s.servers[0].API.Status().Leader()
 		return err == nil && leader != ""
@@ -97,7 +90,7 @@ func StartCluster(t testing.TB, n, clients int) *Servers {
 	return s
 }
 
-// readyNodes counts the clients that can run tasks.
+// readyNodes returns how many clients can run tasks.
 func (s *Servers) readyNodes() (ready int) {
 	nodes, _, err := s.API.Nodes().List(nil)
 	if err != nil {
@@ -111,7 +104,7 @@ func (s *Servers) readyNodes() (ready int) {
 	return ready
 }
 
-// leader returns the leader of the servers, or nil.
+// leader returns the server that leads, or nil if there is no leader.
 func (s *Servers) leader() *Agent {
 	address, err := s.API.Status().Leader()
 	if err != nil {
@@ -125,7 +118,7 @@ func (s *Servers) leader() *Agent {
 	return nil
 }
 
-// KillLeader kills the leader, and returns when there is another one.
+// KillLeader kills the leader and waits until another server leads.
 func (s *Servers) KillLeader(t testing.TB) {
 	t.Helper()
 	var killed *Agent
@@ -142,6 +135,7 @@ func (s *Servers) KillLeader(t testing.TB) {
 
 const (
 	electionTimeout = 30 * time.Second
-	// raftMultiplier prevents needless elections on a busy machine.
+	// raftMultiplier makes the servers wait longer for the leader. It avoids needless
+	// elections on a busy machine.
 	raftMultiplier = 3
 )

@@ -12,8 +12,8 @@ import (
 )
 
 // Tool returns the path of a tool that a test needs, such as "nomad",
-// "nomad-autoscaler", "terraform" or "hey". It builds a missing tool from source once,
-// which takes minutes.
+// "nomad-autoscaler", "terraform" or "hey". It builds a missing tool from source
+// once, which takes minutes.
 func Tool(t testing.TB, name string) string {
 	t.Helper()
 	path, err := FindTool(name)
@@ -23,7 +23,7 @@ func Tool(t testing.TB, name string) string {
 	return path
 }
 
-// FindTool is [Tool] for programs.
+// FindTool is [Tool] for programs that are not tests.
 func FindTool(name string) (string, error) {
 	root, err := Root()
 	if err != nil {
@@ -38,8 +38,8 @@ func FindTool(name string) (string, error) {
 	return strings.TrimSpace(out.String()), nil
 }
 
-// Binary builds the project's own binary into a directory, and returns its path. The binary
-// has the name that the autoscaler and the gateway's job use.
+// Binary builds the project's own binary into a directory and returns its path. The
+// name is the one by which the autoscaler and the gateway's job start it.
 func Binary(t testing.TB, dir string) string {
 	t.Helper()
 	path, err := Build(dir, "nomadscale", ".")
@@ -49,7 +49,7 @@ func Binary(t testing.TB, dir string) string {
 	return path
 }
 
-// Build builds a package of the project into dir.
+// Build builds a package of the project into a directory and returns the path.
 func Build(dir, name, pkg string) (string, error) {
 	root, err := Root()
 	if err != nil {
@@ -78,4 +78,15 @@ func Root() (string, error) {
 			return "", errors.New("finding the project: no go.mod in this directory or above")
 		}
 	}
+}
+
+// Self returns the path of the test's own binary. A job can run it with a variable
+// set, on which the package's TestMain acts.
+func Self(t testing.TB) string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
