@@ -118,7 +118,7 @@ func (s *Strategy) decide(ctx context.Context, p scaler.Policy, load []scaler.Sa
 	status, cached, err := statuses.Status(ctx, p.App)
 	for err == nil {
 		now := s.now()
-		d := scaler.Decide(s.overrides.Apply(p, now), scaler.Observation{
+		d := scaler.Decide(*s.overrides.Apply(&p, now), scaler.Observation{
 			Now:        now,
 			Desired:    status.Desired,
 			Series:     load,

@@ -14,8 +14,9 @@ import (
 )
 
 // handler is one link of the chain. It passes on what it has found out about a
-// request, and returns how the request ended.
-type handler func(w http.ResponseWriter, r *http.Request, x exchange) outcome
+// request, and returns how the request ended. The outcome is a pointer because the stack
+// of each request that waits would have a copy of it for each handler.
+type handler func(w http.ResponseWriter, r *http.Request, x exchange) *outcome
 
 // exchange is what is known of a request on its way in.
 type exchange struct {
@@ -43,8 +44,8 @@ type outcome struct {
 }
 
 // refused is the outcome of a request that the gateway answers itself.
-func (x exchange) refused(err error) outcome {
-	return outcome{refusal: asRefusal(err), site: x.site}
+func (x exchange) refused(err error) *outcome {
+	return &outcome{refusal: asRefusal(err), site: x.site}
 }
 
 // asRefusal is what a client is answered for an error.
@@ -58,7 +59,7 @@ func asRefusal(err error) *api.Refusal {
 
 // status is the HTTP status that the client has been answered, or would have been
 // had it stayed.
-func (o outcome) status() int {
+func (o *outcome) status() int {
 	if o.refusal != nil {
 		return o.refusal.Cause.Status()
 	}
@@ -97,7 +98,7 @@ func lastOnConnection(r *http.Request) bool {
 }
 
 // record counts and logs a request that has ended.
-func (g *Gateway) record(r *http.Request, o outcome, arrived time.Time) {
+func (g *Gateway) record(r *http.Request, o *outcome, arrived time.Time) {
 	log, took := g.config.Log, g.config.Now().Sub(arrived)
 	if o.site != nil {
 		log = o.site.app.Log()
@@ -123,7 +124,7 @@ func (g *Gateway) record(r *http.Request, o outcome, arrived time.Time) {
 
 // route finds the app of a request.
 func (g *Gateway) route(next handler) handler {
-	return func(w http.ResponseWriter, r *http.Request, x exchange) outcome {
+	return func(w http.ResponseWriter, r *http.Request, x exchange) *outcome {
 		table := g.routes.Load()
 		if table == nil {
 			return x.refused(&api.Refusal{Cause: api.CauseStarting, Message: "the gateway does not know the apps yet", RetryAfter: 1})
@@ -151,7 +152,7 @@ func policyInvalid(app *backend.App) *api.Refusal {
 // limit lets in rate_limit requests a second, and rate_limit_burst at once, and
 // none whose body is known to be too large.
 func (g *Gateway) limit(next handler) handler {
-	return func(w http.ResponseWriter, r *http.Request, x exchange) outcome {
+	return func(w http.ResponseWriter, r *http.Request, x exchange) *outcome {
 		if most := g.config.MaxBodyBytes; most > 0 && r.ContentLength > most {
 			return x.refused(bodyTooLarge(most))
 		}
@@ -168,7 +169,7 @@ func bodyTooLarge(limit int64) *api.Refusal {
 
 // count makes the request load of its app until it has ended.
 func (g *Gateway) count(next handler) handler {
-	return func(w http.ResponseWriter, r *http.Request, x exchange) outcome {
+	return func(w http.ResponseWriter, r *http.Request, x exchange) *outcome {
 		x.site.app.Begin(x.arrived)
 		defer func() { x.site.app.End(g.config.Now()) }()
 		return next(w, r, x)
@@ -177,8 +178,8 @@ func (g *Gateway) count(next handler) handler {
 
 // forward sends the request to an instance, and to another one if that one does not
 // accept it, or breaks off and the request can be sent again.
-func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, x exchange) outcome {
-	o := outcome{site: x.site}
+func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, x exchange) *outcome {
+	o := &outcome{site: x.site}
 	request := backend.Request{Policy: x.policy, Arrived: x.arrived, Key: g.hashKey(x.policy, r), Client: client{r}}
 	body := proxy.NewBody(r)
 	var retries proxy.Retries

@@ -16,7 +16,7 @@ import (
 // take to send more of it or to take more of an answer. A stream of HTTP/2 may
 // pause in what it sends, because request_timeout bounds all of it.
 func (g *Gateway) slowClient(next handler) handler {
-	return func(w http.ResponseWriter, r *http.Request, x exchange) outcome {
+	return func(w http.ResponseWriter, r *http.Request, x exchange) *outcome {
 		timeout := g.config.ClientTimeout
 		var body *idleTimeoutBody
 		if r.ContentLength != 0 {

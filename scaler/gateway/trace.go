@@ -21,7 +21,7 @@ func (g *Gateway) trace(next handler) handler {
 	if g.config.Tracer == nil {
 		return next
 	}
-	return func(w http.ResponseWriter, r *http.Request, x exchange) outcome {
+	return func(w http.ResponseWriter, r *http.Request, x exchange) *outcome {
 		ctx := traceContext.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 		ctx, span := g.config.Tracer.Start(ctx, r.Method, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
 			attribute.String("http.request.method", r.Method),
@@ -37,7 +37,7 @@ func (g *Gateway) trace(next handler) handler {
 }
 
 // describe tells a span how the request has ended.
-func describe(span trace.Span, method string, o outcome) {
+func describe(span trace.Span, method string, o *outcome) {
 	if o.site != nil {
 		app := o.site.app.ID.String()
 		span.SetName(method + " " + app)

@@ -105,18 +105,27 @@ func (o *Overrides) Failed(err error) {
 
 func (o *Overrides) setKnown() { o.first.Do(func() { close(o.known) }) }
 
-// Apply applies the override of a policy's app to the policy, if there is one.
-func (o *Overrides) Apply(p scaler.Policy, now time.Time) scaler.Policy {
+// Apply returns the policy as its app's override changes it, or the policy itself
+// without one. It does not change the policy.
+//
+// It takes a pointer because requests that wait call it: a policy on the stack of
+// each of them is a good part of their memory.
+func (o *Overrides) Apply(p *scaler.Policy, now time.Time) *scaler.Policy {
 	live := (*o.current.Load())[p.App]
 	if live == nil {
 		return p
 	}
-	changed, err := live.Apply(p, now)
+	return o.apply(live, p, now)
+}
+
+//go:noinline
+func (o *Overrides) apply(live *liveOverride, p *scaler.Policy, now time.Time) *scaler.Policy {
+	changed, err := live.Apply(*p, now)
 	if err != nil {
 		text := err.Error()
 		if last := live.misfit.Swap(&text); last == nil || *last != text {
 			o.ignored(live.App, fmt.Errorf("the override %q is ignored: %w", live.Override.Changes(), err))
 		}
 	}
-	return changed
+	return &changed
 }

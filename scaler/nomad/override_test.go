@@ -173,7 +173,7 @@ func (w *watched) times(part string) int {
 func (w *watched) max(t *testing.T, target scaler.AppID, at time.Time) int {
 	t.Helper()
 	p := nomadtest.Policy(t, target.Job, nil)
-	return w.Apply(p, at).MaxInstances
+	return w.Apply(&p, at).MaxInstances
 }
 
 func (w *watched) await(t *testing.T, target scaler.AppID, want int) {
@@ -286,8 +286,8 @@ func TestWatchOverrides(t *testing.T) {
 		set(t, agent, target, &scaler.Override{Target: new(5.0), ExpiresAt: time.Now().Add(time.Hour)})
 		own := nomadtest.Policy(t, target.Job, nil)
 		other := nomadtest.Policy(t, target.Job, scaler.Document{"metric": "custom", "target_per_instance": "7"})
-		nomadtest.Eventually(t, soon, "the target", func() bool { return w.Apply(own, time.Now()).Target == 5 })
-		if got := w.Apply(other, time.Now()); got.Target != 7 || got.Override != nil {
+		nomadtest.Eventually(t, soon, "the target", func() bool { return w.Apply(&own, time.Now()).Target == 5 })
+		if got := w.Apply(&other, time.Now()); got.Target != 7 || got.Override != nil {
 			t.Errorf("the target in another metric is %v, want 7", got.Target)
 		}
 	})

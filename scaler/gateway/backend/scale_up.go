@@ -66,7 +66,7 @@ func (s *growth) decideLocked(p *scaler.Policy, now time.Time, desired int, load
 		// that there is some.
 		o.Series = []scaler.Sample{{Time: now, Value: math.SmallestNonzeroFloat64}}
 	}
-	return scaler.Decide(s.app.config.Overrides.Apply(*p, now), o)
+	return scaler.Decide(*s.app.config.Overrides.Apply(p, now), o)
 }
 
 // demand is the app's load at all gateways in the metric of its policy.

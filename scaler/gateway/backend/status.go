@@ -23,7 +23,7 @@ func (a *App) Status() api.AppStatus {
 	s.Instances, s.Running, s.InFlight = a.instances.Statuses()
 	if p := a.Policy(); p != nil {
 		s.Policy, s.Enabled, s.Metric = p.Document(), p.Enabled, p.Metric
-		s.Override = a.config.Overrides.Apply(*p, now).Override
+		s.Override = a.config.Overrides.Apply(p, now).Override
 		if load, known := a.meter.Snapshot(now).In(p.Metric); known {
 			s.Load = &load
 		}
