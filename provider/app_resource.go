@@ -118,13 +118,6 @@ func (r *appResource) Update(ctx context.Context, req resource.UpdateRequest, re
 	resp.Diagnostics.Append(r.await(ctx, plan, written)...)
 }
 
-// isOverwritten reports whether an error is that another writer has changed the job
-// since it was written here.
-func isOverwritten(written nomad.Written, err error) bool {
-	var changed *nomad.ChangedError
-	return errors.As(err, &changed) && written.Job != nil
-}
-
 // Delete stops the job, waits until none of its instances runs, and purges it: of a
 // purged job Nomad forgets the instances at once, although they run on for their
 // shutdown delay.

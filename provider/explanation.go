@@ -57,6 +57,13 @@ func overwritten(written nomad.Written) explanation {
 	}
 }
 
+// isOverwritten reports whether an error is that another writer has changed the job
+// since it was written here.
+func isOverwritten(written nomad.Written, err error) bool {
+	var changed *nomad.ChangedError
+	return errors.As(err, &changed) && written.Job != nil
+}
+
 // is matches the errors that wrap another one.
 func is(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
 
